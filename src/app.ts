@@ -1,0 +1,137 @@
+import express, { type ErrorRequestHandler, type Express, type Response } from 'express'
+import type { Logger } from 'pino'
+import { createAssertionVerifier } from './assertion/verify.ts'
+import type { Clock } from './clock.ts'
+import { type BatchOptions, createBatch } from './database/batch.ts'
+import type { DatabaseConnection } from './database/connect.ts'
+import { readSchemaState } from './database/migrate.ts'
+import { findTokens, recordGrants } from './database/queries/grant-records.ts'
+import { findIntrospectionCallers } from './database/queries/introspection-callers.ts'
+import { findIssuers } from './database/queries/issuers.ts'
+import { createKeyPairGenerator } from './directory/key-pair.ts'
+import { toRefusal } from './http/fault.ts'
+import { createHealthRouter, type Unreadiness } from './http/health.ts'
+import { createReferencePage } from './http/reference-page.ts'
+import { contextOf, createRequestContext, noteRefusal } from './http/request-context.ts'
+import { createManagementRouter } from './management/router.ts'
+import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
+import { toEndpoints } from './oauth/metadata.ts'
+import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
+import type { Metrics } from './observability/metrics.ts'
+import { createObserver } from './observability/observe.ts'
+import type { KeyRing } from './signing/key-ring.ts'
+import { digestSecret } from './tokens/access-token.ts'
+import { createTokenInspector } from './tokens/inspect.ts'
+import { createTokenIssuer } from './tokens/issue.ts'
+
+export type AppOptions = {
+  /** The issuer identifier, as configured. */
+  issuer: string
+  trustedProxies: readonly string[]
+  connection: DatabaseConnection
+  keyRing: KeyRing
+  clock: Clock
+  logger: Logger
+  metrics: Metrics
+  /** Whether the server has begun to stop: it then says that it is not ready. */
+  isDraining: () => boolean
+  /** Also check our own answers against openapi.yaml; on in the tests. */
+  validateResponses: boolean
+}
+
+/** Requests that one statement serves at most, and that may wait for the next. */
+const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
+
+/** Puts the application together. No logic: only who is given what, and which path leads where. */
+export function createApp(options: AppOptions): Express {
+  const { connection, clock, keyRing, metrics, issuer } = options
+  const endpoints = toEndpoints(issuer)
+  const basePath = new URL(issuer).pathname.replace(/\/$/, '')
+  const batching = (name: Parameters<Metrics['batch']>[0]): BatchOptions => ({
+    ...BATCH_LIMITS,
+    onBatch: (size) => metrics.batch(name, size),
+  })
+
+  const findIssuer = createBatch((lookups) => findIssuers(connection.pool, lookups), batching('find_issuers'))
+  const recordGrant = createBatch(
+    (grants) => recordGrants(connection.pool, clock.now(), grants),
+    batching('record_grants'),
+  )
+  const findToken = createBatch(
+    (lookups) => findTokens(connection.pool, clock.now(), lookups),
+    batching('find_tokens'),
+  )
+  const findCaller = createBatch(
+    (lookups) => findIntrospectionCallers(connection.pool, lookups),
+    batching('find_callers'),
+  )
+
+  const inspectToken = createTokenInspector({ issuer, keyRing, clock, findToken })
+  const onBug = (error: unknown, res: Response): void => {
+    options.logger.error({ err: error, requestId: contextOf(res).requestId }, 'unexpected error')
+  }
+
+  const oauth = createOAuthRouter({
+    endpoints,
+    keyRing,
+    verifyAssertion: createAssertionVerifier({ findIssuer, audiences: endpoints, clock }),
+    issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant }),
+    inspectToken,
+    findResourceServerBySecret: (resourceServerId, secret) =>
+      findCaller({ resourceServerId, digest: digestSecret(secret), now: clock.now() }),
+    throttle: createIntrospectionThrottle(),
+    onBug,
+  })
+  const management = createManagementRouter({
+    db: connection.db,
+    clock,
+    issuer,
+    tokenEndpoint: endpoints.tokenEndpoint,
+    inspectToken,
+    generateKeyPair: createKeyPairGenerator(),
+    validateResponses: options.validateResponses,
+    onBug,
+  })
+
+  const app = express()
+  app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
+  app.set('trust proxy', [...options.trustedProxies])
+  app.use(createRequestContext({ https: issuer.startsWith('https:') }))
+  app.use(createObserver({ logger: options.logger, metrics, basePath }))
+  app.use(basePath, oauth)
+  app.use(createMetadataRouter({ endpoints, onBug }))
+  app.use(createHealthRouter(createReadiness(options)))
+  app.use(basePath, createReferencePage())
+  app.use(`${basePath}/api/v1`, management)
+  app.use((_req, res) => {
+    res.status(404).json({ error: 'not_found', error_description: 'There is nothing at this path.' })
+  })
+  app.use(answerErrors(onBug))
+  return app
+}
+
+/** Ready means: not stopping, the database answers, and its schema is ours. Applied migrations stay applied. */
+function createReadiness({ connection, isDraining }: AppOptions): () => Promise<Unreadiness | undefined> {
+  return async () => {
+    if (isDraining()) return 'draining'
+    try {
+      const { pending } = await readSchemaState(connection.db)
+      return pending.length > 0 ? 'migrations_pending' : undefined
+    } catch {
+      return 'database_unreachable'
+    }
+  }
+}
+
+/** For paths outside the front doors; these answer their own errors in their own form. */
+function answerErrors(onBug: (error: unknown, res: Response) => void): ErrorRequestHandler {
+  return (error: unknown, _req, res, _next) => {
+    const refusal = toRefusal(error)
+    if (refusal === undefined) onBug(error, res)
+    else noteRefusal(res, refusal)
+    if (refusal?.told.allowedMethods !== undefined)
+      res.setHeader('Allow', refusal.told.allowedMethods.join(', '))
+    res.status(refusal?.reason === 'method_not_allowed' ? 405 : refusal === undefined ? 500 : 503)
+    res.json({ error: refusal?.reason ?? 'server_error' })
+  }
+}

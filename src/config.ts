@@ -1,0 +1,258 @@
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import { z } from 'zod'
+import { OperatorError } from './errors.ts'
+
+/** Everything that can be set, validated and frozen. Made once at start; passed in parts to those who need it. */
+export type Config = {
+  /** `NODE_ENV=production`: refuse to start rather than run unsafely. */
+  production: boolean
+  port: number
+  host: string
+  /** The issuer identifier (RFC 8414 §2), byte for byte as clients must use it. */
+  issuer: string
+  database: { kind: 'embedded'; dataDir: string | undefined } | { kind: 'external'; url: string }
+  databasePoolSize: number
+  /** Apply pending migrations at start. The embedded database always does. */
+  migrate: boolean
+  keysDir: string
+  /** Where the key-encryption key comes from: the environment, a file, or `<keysDir>/key-encryption-key`. */
+  keyEncryptionKey: { value: string } | { file: string } | undefined
+  metricsPort: number | undefined
+  logLevel: LogLevel
+  /** Addresses and subnets whose `X-Forwarded-*` headers are believed. */
+  trustedProxies: readonly string[]
+  grantRecordRetentionDays: number
+  auditRetentionDays: number
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const port = z.coerce
+  .number({ error: 'must be a port number' })
+  .int()
+  .min(0)
+  .max(65_535, 'must be a port number from 0 to 65535')
+const days = z.coerce
+  .number({ error: 'must be a number of days' })
+  .int()
+  .min(1, 'must be at least 1 day')
+  .max(36_500)
+const flag = z
+  .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
+  .transform((text) => text === 'true' || text === '1')
+
+/** Every setting: its variable, its form and its default. `check-config` and the docs are made from this. */
+export const SETTINGS = {
+  COUNTERSIGN_PORT: port.default(8080).describe('TCP port of the HTTP server; 0 takes any free one'),
+  COUNTERSIGN_HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe('address to listen on; 0.0.0.0 in the container image'),
+  COUNTERSIGN_ISSUER: z
+    .string()
+    .superRefine(checkIssuer)
+    .optional()
+    .describe('issuer identifier, default http://localhost:<port>; never taken from a request'),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must be a postgresql:// URL')
+    .optional()
+    .describe('PostgreSQL 15 or later; without it an embedded PostgreSQL runs'),
+  COUNTERSIGN_DATABASE_POOL_SIZE: z.coerce
+    .number({ error: 'must be a number' })
+    .int()
+    .min(3)
+    .max(200)
+    .default(10)
+    .describe('connections to PostgreSQL'),
+  COUNTERSIGN_DATA_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('folder of the embedded database, default ./data'),
+  COUNTERSIGN_MIGRATE: flag
+    .default(false)
+    .describe('apply pending migrations at start (the embedded database always does)'),
+  COUNTERSIGN_KEYS_DIR: z.string().min(1).default('./keys').describe('folder of this installation’s secrets'),
+  COUNTERSIGN_KEY_ENCRYPTION_KEY: z
+    .string()
+    .optional()
+    .describe('32 bytes in base64; wraps the private signing keys'),
+  COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE: z.string().min(1).optional().describe('file that holds it instead'),
+  COUNTERSIGN_METRICS_PORT: port.optional().describe('TCP port of the Prometheus metrics, off by default'),
+  COUNTERSIGN_LOG_LEVEL: z
+    .enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` })
+    .default('info')
+    .describe('least severity that is logged'),
+  COUNTERSIGN_TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .superRefine(checkProxies)
+    .describe('addresses and subnets of reverse proxies, separated by commas'),
+  COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS: days
+    .min(2, 'must be at least 2 days')
+    .default(30)
+    .describe('how long the records of issued tokens are kept'),
+  COUNTERSIGN_AUDIT_RETENTION_DAYS: days.default(400).describe('how long audit events are kept'),
+} as const
+
+/** The environment by name; `undefined` and the empty string both mean «not set». */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads the configuration of this process: the environment, below it a `.env` file in the current folder,
+ * above both the command line's flags (given under their variables' names).
+ * Throws OperatorError that names every fault at once.
+ */
+export function readConfig(flags: Environment = {}): Config {
+  return parseConfig({ ...readDotEnv(), ...withoutEmpty(process.env), ...withoutEmpty(flags) })
+}
+
+/** The pure half of `readConfig`: judges one environment. Throws OperatorError that names every fault. */
+export function parseConfig(environment: Environment): Config {
+  const given = withoutEmpty(environment)
+  const result = z.object(SETTINGS).safeParse(given)
+  const faults = [
+    ...unknownSettings(given),
+    ...(result.error?.issues ?? []).map((issue) => `${issue.path.join('.')} ${issue.message}`),
+    ...conflicts(given),
+  ]
+  if (!result.success || faults.length > 0) {
+    throw new OperatorError(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    )
+  }
+  return Object.freeze(toConfig(result.data, given.NODE_ENV === 'production'))
+}
+
+function toConfig(settings: z.infer<z.ZodObject<typeof SETTINGS>>, production: boolean): Config {
+  return {
+    production,
+    port: settings.COUNTERSIGN_PORT,
+    host: settings.COUNTERSIGN_HOST,
+    issuer: settings.COUNTERSIGN_ISSUER ?? `http://localhost:${settings.COUNTERSIGN_PORT}`,
+    database:
+      settings.DATABASE_URL === undefined
+        ? { kind: 'embedded', dataDir: settings.COUNTERSIGN_DATA_DIR }
+        : { kind: 'external', url: settings.DATABASE_URL },
+    databasePoolSize: settings.COUNTERSIGN_DATABASE_POOL_SIZE,
+    migrate: settings.COUNTERSIGN_MIGRATE,
+    keysDir: settings.COUNTERSIGN_KEYS_DIR,
+    keyEncryptionKey:
+      settings.COUNTERSIGN_KEY_ENCRYPTION_KEY !== undefined
+        ? { value: settings.COUNTERSIGN_KEY_ENCRYPTION_KEY }
+        : settings.COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE !== undefined
+          ? { file: settings.COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE }
+          : undefined,
+    metricsPort: settings.COUNTERSIGN_METRICS_PORT,
+    logLevel: settings.COUNTERSIGN_LOG_LEVEL,
+    trustedProxies: settings.COUNTERSIGN_TRUSTED_PROXIES,
+    grantRecordRetentionDays: settings.COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS,
+    auditRetentionDays: settings.COUNTERSIGN_AUDIT_RETENTION_DAYS,
+  }
+}
+
+/** Whether a host name or address is this machine's own. */
+export function isLoopbackHost(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost') ||
+    hostname === '[::1]' ||
+    /^127(\.\d{1,3}){3}$/.test(hostname)
+  )
+}
+
+/** A typo in a variable's name must not silently leave the default in force. */
+function unknownSettings(environment: Environment): string[] {
+  return Object.keys(environment)
+    .filter((name) => name.startsWith('COUNTERSIGN_') && !(name in SETTINGS))
+    .map((name) => `${name} is not a setting of Countersign`)
+}
+
+/** Rules that look at more than one setting. */
+function conflicts(environment: Environment): string[] {
+  const faults: string[] = []
+  if (
+    environment.COUNTERSIGN_KEY_ENCRYPTION_KEY !== undefined &&
+    environment.COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE !== undefined
+  ) {
+    faults.push(
+      'COUNTERSIGN_KEY_ENCRYPTION_KEY and COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE are both set; set one',
+    )
+  }
+  if (environment.DATABASE_URL !== undefined && environment.COUNTERSIGN_DATA_DIR !== undefined) {
+    faults.push(
+      'DATABASE_URL and COUNTERSIGN_DATA_DIR are both set; the data folder is only for the embedded database',
+    )
+  }
+  if (environment.NODE_ENV === 'production') {
+    const issuer = environment.COUNTERSIGN_ISSUER
+    if (issuer === undefined) {
+      faults.push('COUNTERSIGN_ISSUER must be set when NODE_ENV is production')
+    } else if (
+      URL.canParse(issuer) &&
+      new URL(issuer).protocol === 'http:' &&
+      !isLoopbackHost(new URL(issuer).hostname)
+    ) {
+      faults.push(
+        'COUNTERSIGN_ISSUER must be https when NODE_ENV is production: tokens and assertions travel to it',
+      )
+    }
+  }
+  return faults
+}
+
+/** RFC 8414 §2: a URL without query and fragment; ours ends without a slash, since endpoints are appended. */
+function checkIssuer(text: string, context: z.RefinementCtx): void {
+  const fault = issuerFault(text)
+  if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
+}
+
+function issuerFault(text: string): string | undefined {
+  if (!URL.canParse(text)) return 'must be an absolute URL'
+  const url = new URL(text)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must be an https URL'
+  if (url.search !== '' || text.includes('?')) return 'must have no query (RFC 8414 §2)'
+  if (url.hash !== '' || text.includes('#')) return 'must have no fragment (RFC 8414 §2)'
+  if (url.username !== '' || url.password !== '') return 'must have no user name or password'
+  if (text.endsWith('/')) return 'must not end with a slash'
+  if (url.href !== text && url.href !== `${text}/`)
+    return `must be in its normal form, ${url.href.replace(/\/$/, '')}`
+  return undefined
+}
+
+const PROXY = /^(loopback|linklocal|uniquelocal|[0-9a-fA-F:.]+(\/\d{1,3})?)$/
+
+function checkProxies(proxies: readonly string[], context: z.RefinementCtx): void {
+  for (const proxy of proxies) {
+    if (!PROXY.test(proxy))
+      context.addIssue({ code: 'custom', message: `has «${proxy}», which is not an address or subnet` })
+  }
+}
+
+function withoutEmpty(environment: Environment): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== '',
+    ),
+  )
+}
+
+function readDotEnv(): Environment {
+  try {
+    return withoutEmpty(parseEnv(readFileSync('.env', 'utf8')))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
+    throw new OperatorError(
+      `The file .env cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    )
+  }
+}

@@ -1,0 +1,55 @@
+import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction } from 'kysely'
+import pg from 'pg'
+import type { Database } from './tables.ts'
+
+/** What the other layers call a database to read from; a `Trx` will do as well. */
+export type Db = Kysely<Database>
+/** A transaction under way: what a query asks for that must not stand alone. */
+export type Trx = Transaction<Database>
+/** Where the batched statements of the request path run. */
+export type Pool = pg.Pool
+
+/** How to reach PostgreSQL: a URL as in `DATABASE_URL`, or the socket of the embedded server. */
+export type DatabaseAddress = { url: string } | { host: string; port: number; user: string; database: string }
+
+/** One pool, seen twice: typed queries through `db`, prepared statements of the hot paths through `pool`. */
+export type DatabaseConnection = {
+  db: Kysely<Database>
+  pool: pg.Pool
+  /** Waits for queries under way, then closes every connection. */
+  close(): Promise<void>
+}
+
+export type PoolOptions = {
+  maxConnections: number
+  /** Told of connections that break while idle; the pool replaces them by itself. */
+  onIdleError: (error: Error) => void
+}
+
+/** Waiting longer than this for a connection is an outage, not patience. */
+const CONNECT_TIMEOUT_MILLISECONDS = 5_000
+/** No statement of a request may take longer; the server cancels it, and a silent network gives up after that. */
+const STATEMENT_TIMEOUT_MILLISECONDS = 10_000
+const QUERY_TIMEOUT_MILLISECONDS = 15_000
+/** Batched statements are short: compiling them would take longer than running them. */
+const SESSION_OPTIONS = '-c jit=off'
+
+/** Opens the pool. Does not connect yet: the first query does, and says what is wrong. */
+export function connectDatabase(address: DatabaseAddress, options: PoolOptions): DatabaseConnection {
+  const pool = new pg.Pool({
+    ...('url' in address ? { connectionString: address.url } : address),
+    application_name: 'countersign',
+    max: options.maxConnections,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MILLISECONDS,
+    statement_timeout: STATEMENT_TIMEOUT_MILLISECONDS,
+    query_timeout: QUERY_TIMEOUT_MILLISECONDS,
+    keepAlive: true,
+    options: SESSION_OPTIONS,
+  })
+  pool.on('error', options.onIdleError)
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({ pool }),
+    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
+  })
+  return { db, pool, close: () => db.destroy() }
+}

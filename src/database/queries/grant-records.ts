@@ -1,0 +1,303 @@
+import type { Kysely, Transaction } from 'kysely'
+import { sql } from 'kysely'
+import type pg from 'pg'
+import type {
+  AccountKind,
+  AccountStatus,
+  Database,
+  GrantRecordRow,
+  KeyStatus,
+  OrganizationStatus,
+  TokenFormat,
+} from '../tables.ts'
+
+/** What an issued token leaves. */
+export type NewGrantRecord = {
+  id: string
+  accountId: string
+  keyId: string
+  /** Single use per account and assertion expiry, when present (RFC 7523 §3, 7). */
+  jti: string | null
+  /** Milliseconds. Decides the partition, so that a replay meets the row it repeats. */
+  assertionExpiresAt: number
+  resourceServerId: string
+  subject: string
+  /** Space-separated, as in the token. */
+  scope: string
+  tokenFormat: TokenFormat
+  /** SHA-256 of an opaque token; null for a JWT, which is found by account and id. */
+  tokenDigest: Buffer | null
+  /** Milliseconds, whole seconds. */
+  issuedAt: number
+  expiresAt: number
+  clientIp: string | null
+  userAgent: string | null
+  requestId: string
+}
+
+/** `replayed`: the jti was claimed before. `ended`: key, account or organization stopped being active. */
+export type GrantOutcome = 'recorded' | 'replayed' | 'ended'
+
+/**
+ * Records a batch of grants and claims their `jti`s in one atomic statement (`record_grants`). When this
+ * resolves, the recorded ones are on disk. Answers in the order given.
+ */
+export async function recordGrants(
+  pool: pg.Pool,
+  now: number,
+  grants: readonly NewGrantRecord[],
+): Promise<GrantOutcome[]> {
+  const { rows } = await pool.query<{ id: string; outcome: GrantOutcome }>({
+    name: 'record-grants',
+    text: `select id, outcome from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+    values: [
+      iso(now),
+      grants.map((grant) => grant.id),
+      grants.map((grant) => grant.accountId),
+      grants.map((grant) => grant.keyId),
+      grants.map((grant) => grant.jti),
+      grants.map((grant) => iso(grant.assertionExpiresAt)),
+      grants.map((grant) => grant.resourceServerId),
+      grants.map((grant) => grant.subject),
+      grants.map((grant) => grant.scope),
+      grants.map((grant) => grant.tokenFormat),
+      grants.map((grant) => grant.tokenDigest),
+      grants.map((grant) => iso(grant.issuedAt)),
+      grants.map((grant) => iso(grant.expiresAt)),
+      grants.map((grant) => grant.clientIp),
+      grants.map((grant) => grant.userAgent),
+      grants.map((grant) => grant.requestId),
+    ],
+  })
+  const outcomes = new Map(rows.map((row) => [row.id, row.outcome]))
+  return grants.map((grant) => outcomes.get(grant.id) ?? 'ended')
+}
+
+/** A token as the database knows it now: the record and the state of all that it hangs on. */
+export type TokenRecord = {
+  id: string
+  accountId: string
+  accountName: string
+  accountKind: AccountKind
+  accountEmail: string
+  accountStatus: AccountStatus
+  organizationId: string
+  organizationSlug: string
+  organizationName: string
+  organizationStatus: OrganizationStatus
+  organizationIsOperator: boolean
+  keyId: string
+  keyStatus: KeyStatus
+  keyExpiresAt: Date | null
+  resourceServerId: string
+  audience: string
+  subject: string
+  tokenFormat: TokenFormat
+  issuedAt: Date
+  expiresAt: Date
+  revokedAt: Date | null
+  /** False once key, account or organization was disabled since, even if it is enabled again. */
+  generationIsCurrent: boolean
+  /** The token's scope as far as the account still has it. */
+  scope: readonly string[]
+}
+
+/** How a presented token is found: a JWT by what its verified claims say, an opaque one by its digest. */
+export type TokenLookup = { accountId: string; id: string } | { digest: Buffer }
+
+/**
+ * A live token's record lies in a partition between these bounds: tokens live a day at most, assertions an
+ * hour, and both ends have room for clocks that differ. So a look-up touches the same few partitions however
+ * much history is kept.
+ */
+const LOOK_BACK_MILLISECONDS = 25 * 3_600_000
+const LOOK_AHEAD_MILLISECONDS = 2 * 3_600_000
+
+const FIND_TOKENS = `
+  select q.ordinal::int as ordinal,
+         g.id, g.subject, g.token_format, g.issued_at, g.expires_at, g.revoked_at,
+         a.id as account_id, a.name as account_name, a.kind as account_kind, a.email as account_email,
+         a.status as account_status,
+         o.id as organization_id, o.slug as organization_slug, o.name as organization_name,
+         o.status as organization_status, o.is_operator as organization_is_operator,
+         k.id as key_id, k.status as key_status, k.expires_at as key_expires_at,
+         rs.id as resource_server_id, rs.identifier as audience,
+         g.token_generation = o.token_generation + a.token_generation + k.token_generation as generation_is_current,
+         array(
+           select s.name from unnest(string_to_array(g.scope, ' ')) with ordinality as s (name, position)
+           join account_permissions p
+             on p.account_id = g.account_id and p.resource_server_id = g.resource_server_id and p.permission = s.name
+           order by s.position
+         ) as scope
+  from LOOKUP
+  join keys k on k.id = g.key_id
+  join accounts a on a.id = g.account_id
+  join organizations o on o.id = a.organization_id
+  join resource_servers rs on rs.id = g.resource_server_id
+  where g.assertion_expires_at between $1 and $2`
+
+const FIND_TOKENS_BY_ID = FIND_TOKENS.replace(
+  'LOOKUP',
+  `unnest($3::text[], $4::text[]) with ordinality as q (account_id, id, ordinal)
+   join grant_records g on g.account_id = q.account_id and g.id = q.id`,
+)
+const FIND_TOKENS_BY_DIGEST = FIND_TOKENS.replace(
+  'LOOKUP',
+  `unnest($3::bytea[]) with ordinality as q (digest, ordinal)
+   join grant_records g on g.token_digest = q.digest`,
+)
+
+/**
+ * Finds the tokens of a batch of look-ups with the present state of key, account, organization and
+ * permissions. Answers in the order given; undefined where there is no such token.
+ */
+export async function findTokens(
+  pool: pg.Pool,
+  now: number,
+  lookups: readonly TokenLookup[],
+): Promise<(TokenRecord | undefined)[]> {
+  const bounds = [iso(now - LOOK_BACK_MILLISECONDS), iso(now + LOOK_AHEAD_MILLISECONDS)]
+  const byId: { position: number; accountId: string; id: string }[] = []
+  const byDigest: { position: number; digest: Buffer }[] = []
+  lookups.forEach((lookup, position) => {
+    if ('digest' in lookup) byDigest.push({ position, digest: lookup.digest })
+    else byId.push({ position, ...lookup })
+  })
+
+  const records: (TokenRecord | undefined)[] = new Array(lookups.length).fill(undefined)
+  await Promise.all([
+    byId.length > 0 &&
+      pool
+        .query<TokenRow>({
+          name: 'find-tokens-by-id',
+          text: FIND_TOKENS_BY_ID,
+          values: [...bounds, byId.map((lookup) => lookup.accountId), byId.map((lookup) => lookup.id)],
+        })
+        .then(({ rows }) => place(rows, byId)),
+    byDigest.length > 0 &&
+      pool
+        .query<TokenRow>({
+          name: 'find-tokens-by-digest',
+          text: FIND_TOKENS_BY_DIGEST,
+          values: [...bounds, byDigest.map((lookup) => lookup.digest)],
+        })
+        .then(({ rows }) => place(rows, byDigest)),
+  ])
+  return records
+
+  function place(rows: TokenRow[], from: readonly { position: number }[]): void {
+    for (const row of rows) {
+      const position = from[row.ordinal - 1]?.position
+      if (position !== undefined) records[position] = toTokenRecord(row)
+    }
+  }
+}
+
+/** An account's tokens that are good now, newest first, older than the cursor when one is given. */
+export function listLiveTokens(
+  db: Kysely<Database>,
+  accountId: string,
+  page: { now: number; limit: number; before: string | undefined },
+): Promise<GrantRecordRow[]> {
+  return liveTokens(db, accountId, page.now)
+    .selectAll('g')
+    .$if(page.before !== undefined, (query) => query.where('g.id', '<', page.before ?? ''))
+    .orderBy('g.id', 'desc')
+    .limit(page.limit)
+    .execute()
+}
+
+/** Ends one token. Answers whether there was a live one to end. */
+export async function revokeToken(
+  trx: Transaction<Database>,
+  accountId: string,
+  tokenId: string,
+  now: number,
+): Promise<GrantRecordRow | undefined> {
+  return trx
+    .updateTable('grantRecords')
+    .set({ revokedAt: new Date(now) })
+    .where('accountId', '=', accountId)
+    .where('id', '=', tokenId)
+    .where('revokedAt', 'is', null)
+    .where('expiresAt', '>', new Date(now))
+    .where('assertionExpiresAt', '>=', new Date(now - LOOK_BACK_MILLISECONDS))
+    .returningAll()
+    .executeTakeFirst()
+}
+
+function liveTokens(db: Kysely<Database>, accountId: string, now: number) {
+  return db
+    .selectFrom('grantRecords as g')
+    .innerJoin('keys as k', 'k.id', 'g.keyId')
+    .innerJoin('accounts as a', 'a.id', 'g.accountId')
+    .innerJoin('organizations as o', 'o.id', 'a.organizationId')
+    .where('g.accountId', '=', accountId)
+    .where('g.assertionExpiresAt', '>=', new Date(now - LOOK_BACK_MILLISECONDS))
+    .where('g.expiresAt', '>', new Date(now))
+    .where('g.revokedAt', 'is', null)
+    .where('k.status', '=', 'active')
+    .where((where) => where.or([where('k.expiresAt', 'is', null), where('k.expiresAt', '>', new Date(now))]))
+    .where('a.status', '=', 'active')
+    .where('o.status', '=', 'active')
+    .where(sql<boolean>`g.token_generation = o.token_generation + a.token_generation + k.token_generation`)
+}
+
+type TokenRow = {
+  ordinal: number
+  id: string
+  subject: string
+  token_format: TokenFormat
+  issued_at: Date
+  expires_at: Date
+  revoked_at: Date | null
+  account_id: string
+  account_name: string
+  account_kind: AccountKind
+  account_email: string
+  account_status: AccountStatus
+  organization_id: string
+  organization_slug: string
+  organization_name: string
+  organization_status: OrganizationStatus
+  organization_is_operator: boolean
+  key_id: string
+  key_status: KeyStatus
+  key_expires_at: Date | null
+  resource_server_id: string
+  audience: string
+  generation_is_current: boolean
+  scope: string[]
+}
+
+function toTokenRecord(row: TokenRow): TokenRecord {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    accountName: row.account_name,
+    accountKind: row.account_kind,
+    accountEmail: row.account_email,
+    accountStatus: row.account_status,
+    organizationId: row.organization_id,
+    organizationSlug: row.organization_slug,
+    organizationName: row.organization_name,
+    organizationStatus: row.organization_status,
+    organizationIsOperator: row.organization_is_operator,
+    keyId: row.key_id,
+    keyStatus: row.key_status,
+    keyExpiresAt: row.key_expires_at,
+    resourceServerId: row.resource_server_id,
+    audience: row.audience,
+    subject: row.subject,
+    tokenFormat: row.token_format,
+    issuedAt: row.issued_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    generationIsCurrent: row.generation_is_current,
+    scope: row.scope,
+  }
+}
+
+function iso(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
+}

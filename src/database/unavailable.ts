@@ -1,0 +1,30 @@
+/** SQLSTATE classes and codes that mean «not now» rather than «not like this». */
+const UNAVAILABLE_STATES = /^(08|53|57P0|57014|25006|55P03|40)/
+/** How Node's sockets say that nobody, or nobody any more, is at the other end. */
+const UNAVAILABLE_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOENT',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+])
+/** pg's own errors bear no code. */
+const UNAVAILABLE_MESSAGES =
+  /^(Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|Cannot use a pool after calling end|Client was closed)/
+
+/**
+ * Whether a database error says that the database cannot be reached or cannot answer now, as opposed to a
+ * statement that is wrong. Such an error is answered 503: never a 500, and never «inactive».
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable)
+  if (!(error instanceof Error)) return false
+  const code = 'code' in error ? String(error.code) : ''
+  return (
+    UNAVAILABLE_CODES.has(code) || UNAVAILABLE_STATES.test(code) || UNAVAILABLE_MESSAGES.test(error.message)
+  )
+}

@@ -1,0 +1,58 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { OperatorError } from '../errors.ts'
+
+/** How long requests under way may take to finish once the server is told to stop. */
+const DRAIN_MILLISECONDS = 10_000
+
+export type Listener = {
+  /** The port that is in fact listened on. */
+  port: number
+  /** Takes no new connections, lets requests under way finish, and resolves when the last is answered. */
+  drain(): Promise<void>
+}
+
+/** Listens for HTTP. Throws OperatorError when the address cannot be had. */
+export async function listen(
+  app: RequestListener,
+  address: { host: string; port: number },
+): Promise<Listener> {
+  const server = createServer(app)
+  await bind(server, address)
+  const { port } = server.address() as AddressInfo
+  return { port, drain: () => drain(server) }
+}
+
+function bind(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(new OperatorError(explain(error, host, port), { cause: error }))
+    })
+    server.listen(port, host, resolve)
+  })
+}
+
+function explain(error: NodeJS.ErrnoException, host: string, port: number): string {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} is in use by another program. Choose another with --port or COUNTERSIGN_PORT.`
+    case 'EACCES':
+      return `Port ${port} needs more rights than this user has. Choose one above 1023 with --port or COUNTERSIGN_PORT.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `The address ${host} is not one of this machine. Set COUNTERSIGN_HOST to one that is.`
+    default:
+      return `Cannot listen on ${host} port ${port}: ${error.message}`
+  }
+}
+
+function drain(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MILLISECONDS)
+    server.close(() => {
+      clearTimeout(impatience)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

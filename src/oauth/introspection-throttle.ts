@@ -1,0 +1,60 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { type Reason, Refusal } from '../errors.ts'
+import type { Inspection } from '../tokens/inspect.ts'
+
+/** Failed authentications that one address may have in a minute (RFC 6749 §2.3.1). */
+const FAILED_CREDENTIALS_PER_MINUTE = 60
+/** What counts as a guess at a secret or a token. */
+const GUESSES: readonly Reason[] = ['credentials_malformed', 'credentials_invalid', 'token_invalid']
+/** Tokens that nobody ever issued, that one caller may ask about in a minute (RFC 7662 §4). */
+const UNKNOWN_TOKENS_PER_MINUTE = 300
+
+export type IntrospectionThrottle = {
+  /** Runs an authentication; counts its failures by address, and refuses when there were too many. */
+  guardCredentials<Result>(ip: string, authenticate: () => Promise<Result>): Promise<Result>
+  /** Refuses a caller that asks about too many unknown tokens. */
+  assertNotFishing(resourceServerId: string): Promise<void>
+  /** Counts an answer about a token that does not exist. Expired and revoked ones are ordinary questions. */
+  noteAnswer(resourceServerId: string, inspection: Inspection): Promise<void>
+}
+
+/**
+ * Slows down whoever guesses secrets or tokens. Counted in this process: n nodes allow n times as much, which
+ * against 256 random bits makes no difference. Throws Refusal `too_many_requests`.
+ */
+export function createIntrospectionThrottle(): IntrospectionThrottle {
+  const failures = new RateLimiterMemory({ points: FAILED_CREDENTIALS_PER_MINUTE, duration: 60 })
+  const unknownTokens = new RateLimiterMemory({ points: UNKNOWN_TOKENS_PER_MINUTE, duration: 60 })
+  return {
+    async guardCredentials(ip, authenticate) {
+      await assertBelow(failures, ip)
+      try {
+        return await authenticate()
+      } catch (error) {
+        if (error instanceof Refusal && GUESSES.includes(error.reason)) await count(failures, ip)
+        throw error
+      }
+    },
+    assertNotFishing: (resourceServerId) => assertBelow(unknownTokens, resourceServerId),
+    async noteAnswer(resourceServerId, inspection) {
+      if (inspection.active || (inspection.why !== 'unknown' && inspection.why !== 'malformed')) return
+      await count(unknownTokens, resourceServerId)
+    },
+  }
+}
+
+async function assertBelow(limiter: RateLimiterMemory, key: string): Promise<void> {
+  const state = await limiter.get(key)
+  if (state !== null && state.consumedPoints >= limiter.points) throw tooMany(state.msBeforeNext)
+}
+
+/** The answer at hand still goes out; the next request is refused. */
+async function count(limiter: RateLimiterMemory, key: string): Promise<void> {
+  await limiter.consume(key).catch((rejection: unknown) => {
+    if (!(rejection instanceof RateLimiterRes)) throw rejection
+  })
+}
+
+function tooMany(millisecondsBeforeNext: number): Refusal {
+  return new Refusal('too_many_requests', {}, { retryAfterSeconds: Math.ceil(millisecondsBeforeNext / 1000) })
+}

@@ -1,0 +1,39 @@
+import { INTROSPECTION_METHODS, TOKEN_ENDPOINT_METHODS } from './client-authentication.ts'
+import { GRANTS } from './grants/index.ts'
+
+/** Where the endpoints are, as clients must name them. All configured, none taken from a request. */
+export type Endpoints = {
+  issuer: string
+  tokenEndpoint: string
+  introspectionEndpoint: string
+  jwksUri: string
+}
+
+/** The endpoints of an issuer. */
+export function toEndpoints(issuer: string): Endpoints {
+  return {
+    issuer,
+    tokenEndpoint: `${issuer}/oauth/token`,
+    introspectionEndpoint: `${issuer}/oauth/introspect`,
+    jwksUri: `${issuer}/.well-known/jwks.json`,
+  }
+}
+
+/**
+ * Authorization server metadata (RFC 8414 §2). It says what is built and nothing else.
+ * `response_types_supported` is required although there is no authorization endpoint: `none` is the registered
+ * value that promises nothing.
+ */
+export function toMetadata(endpoints: Endpoints): Record<string, unknown> {
+  return {
+    issuer: endpoints.issuer,
+    token_endpoint: endpoints.tokenEndpoint,
+    introspection_endpoint: endpoints.introspectionEndpoint,
+    jwks_uri: endpoints.jwksUri,
+    response_types_supported: ['none'],
+    grant_types_supported: GRANTS.map((grant) => grant.grantType),
+    token_endpoint_auth_methods_supported: TOKEN_ENDPOINT_METHODS,
+    introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
+    service_documentation: `${endpoints.issuer}/docs`,
+  }
+}

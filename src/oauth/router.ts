@@ -1,0 +1,90 @@
+import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
+import { Refusal } from '../errors.ts'
+import { toRefusal } from '../http/fault.ts'
+import { readBody } from '../http/form.ts'
+import { allowOnly } from '../http/methods.ts'
+import { noteRefusal } from '../http/request-context.ts'
+import type { KeyRing } from '../signing/key-ring.ts'
+import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
+import { type Endpoints, toMetadata } from './metadata.ts'
+import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
+import { sendOAuthError, sendOAuthRefusal } from './wire.ts'
+
+export type OAuthServices = TokenEndpointServices &
+  Omit<IntrospectionServices, 'issuer'> & {
+    endpoints: Endpoints
+    keyRing: KeyRing
+    /** Called for every error that is not a refusal: a bug. */
+    onBug: (error: unknown, res: Response) => void
+  }
+
+/** How long the metadata and the public keys may be cached: short against the time a key is published ahead. */
+const PUBLIC_CACHE_CONTROL = 'public, max-age=300'
+
+/** The OAuth endpoints, below the issuer's path. */
+export function createOAuthRouter(services: OAuthServices): Router {
+  const router = Router({ caseSensitive: true })
+
+  router.route('/oauth/token').post(readBody, createTokenEndpoint(services)).all(allowOnly('POST'))
+  router
+    .route('/oauth/introspect')
+    .post(readBody, createIntrospectionEndpoint({ ...services, issuer: services.endpoints.issuer }))
+    .all(allowOnly('POST'))
+  router
+    .route('/.well-known/jwks.json')
+    .get((_req, res) => sendPublic(res, services.keyRing.jwks(), 'application/jwk-set+json'))
+    .all(allowOnly('GET', 'HEAD'))
+  router.use('/oauth', refuseUnknown, answerErrors(services.onBug))
+  router.use('/.well-known', answerErrors(services.onBug))
+  return router
+}
+
+/**
+ * The metadata document, at the root of the host: RFC 8414 §3.1 puts the well-known segment before the
+ * issuer's path, OpenID Connect Discovery after it.
+ */
+export function createMetadataRouter(services: Pick<OAuthServices, 'endpoints' | 'onBug'>): Router {
+  const router = Router({ caseSensitive: true })
+  const document = toMetadata(services.endpoints)
+  const path = new URL(services.endpoints.issuer).pathname.replace(/\/$/, '')
+  for (const location of [
+    `/.well-known/oauth-authorization-server${path}`,
+    `${path}/.well-known/openid-configuration`,
+  ]) {
+    router
+      .route(location)
+      .get((_req, res) => sendPublic(res, document, 'application/json'))
+      .all(allowOnly('GET', 'HEAD'))
+  }
+  router.use('/.well-known', answerErrors(services.onBug))
+  return router
+}
+
+/** Public and the same for everybody: any origin may read it, and it may be kept for a while. */
+function sendPublic(res: Response, document: unknown, type: string): void {
+  res.setHeader('Cache-Control', PUBLIC_CACHE_CONTROL)
+  res.setHeader('Access-Control-Allow-Origin', '*')
+  res.type(type).send(JSON.stringify(document))
+}
+
+const refuseUnknown: RequestHandler = (req) => {
+  throw new Refusal('not_found', { path: req.path })
+}
+
+function answerErrors(onBug: OAuthServices['onBug']): ErrorRequestHandler {
+  return (error: unknown, _req, res, _next) => {
+    const refusal = toRefusal(error)
+    if (refusal === undefined) {
+      onBug(error, res)
+      sendOAuthError(
+        res,
+        500,
+        'server_error',
+        'The server met an unexpected condition. Its log has it under the id in X-Request-Id.',
+      )
+      return
+    }
+    noteRefusal(res, refusal)
+    sendOAuthRefusal(res, refusal)
+  }
+}

@@ -1,0 +1,55 @@
+import type { Request, RequestHandler } from 'express'
+import { Refusal } from '../errors.ts'
+import { type Form, parseForm, requireOne } from '../http/form.ts'
+import { contextOf, noteFacts } from '../http/request-context.ts'
+import type { GrantDecision, IssuedToken, RequestFacts } from '../tokens/issue.ts'
+import { assertNoClientCredentials } from './client-authentication.ts'
+import { GRANTS, type Grant, type GrantServices } from './grants/index.ts'
+import { noStore } from './wire.ts'
+
+export type TokenEndpointServices = GrantServices & {
+  issueToken: (decision: GrantDecision, request: RequestFacts) => Promise<IssuedToken>
+}
+
+/**
+ * The token endpoint (RFC 6749 §3.2): read form, authenticate client, let the grant decide, mint and record,
+ * respond. Refusals are thrown and answered by the router.
+ */
+export function createTokenEndpoint(services: TokenEndpointServices): RequestHandler {
+  return async (req, res) => {
+    assertNoBrowser(req)
+    const form = parseForm(req.get('content-type'), req.body)
+    assertNoClientCredentials(req.get('authorization'), form)
+    const grant = selectGrant(form)
+    const decision = await grant.decide(form, services)
+    const token = await services.issueToken(decision, contextOf(res))
+
+    noteFacts(res, {
+      accountId: decision.accountId,
+      keyId: decision.keyId,
+      tokenId: token.id,
+      scope: token.scope,
+    })
+    noStore(res)
+    res.json({
+      access_token: token.accessToken,
+      token_type: 'Bearer',
+      expires_in: token.expiresInSeconds,
+      scope: token.scope,
+    })
+  }
+}
+
+/** A page that could send this request would hold a private key where every script on it can read it. */
+function assertNoBrowser(req: Request): void {
+  const origin = req.get('origin')
+  if (origin !== undefined) throw new Refusal('origin_not_allowed', { origin: origin.slice(0, 200) })
+}
+
+/** RFC 6749 §4.5: exact and case-sensitive. */
+function selectGrant(form: Form): Grant {
+  const grantType = requireOne(form, 'grant_type')
+  const grant = GRANTS.find((candidate) => candidate.grantType === grantType)
+  if (grant === undefined) throw new Refusal('grant_type_unsupported', { grantType: grantType.slice(0, 200) })
+  return grant
+}

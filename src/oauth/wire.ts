@@ -1,0 +1,187 @@
+import type { Response } from 'express'
+import type { DirectoryReason, Reason, Refusal } from '../errors.ts'
+
+/** An error as OAuth clients know it (RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1). */
+type WireError = { status: number; error: string; description: string }
+
+/**
+ * One text for everything that is decided before the signature holds, and for the state of account and key:
+ * whoever has no key learns nothing about which accounts, keys and states exist (conformance 6749-5.2-7).
+ */
+const NOT_ACCEPTED: WireError = {
+  status: 400,
+  error: 'invalid_grant',
+  description:
+    'The assertion was not accepted: issuer, key or signature. The log of the server names the reason under the id in X-Request-Id.',
+}
+
+/**
+ * What the caller of an OAuth endpoint is told for each reason. Descriptions are fixed texts of ours within
+ * the characters of RFC 6749 §5.2: no input is echoed, no message of a library passes.
+ */
+export function toWireError(reason: Exclude<Reason, DirectoryReason>): WireError {
+  switch (reason) {
+    case 'request_malformed':
+      return invalidRequest('The request is malformed.')
+    case 'parameter_missing':
+      return invalidRequest('A required parameter is missing.')
+    case 'parameter_repeated':
+      return invalidRequest('A parameter is given more than once.')
+    case 'media_type_unsupported':
+      return invalidRequest(
+        'The body must be application/x-www-form-urlencoded in UTF-8, without a content encoding.',
+      )
+    case 'origin_not_allowed':
+      return invalidRequest(
+        'Requests from browsers are refused: a service account key never belongs in a browser.',
+      )
+    case 'method_not_allowed':
+      return { ...invalidRequest('Use one of the methods in the Allow header.'), status: 405 }
+    case 'not_found':
+      return { ...invalidRequest('There is no such endpoint.'), status: 404 }
+    case 'body_too_large':
+      return { ...invalidRequest('The body is too large.'), status: 413 }
+    case 'too_many_requests':
+      return {
+        status: 429,
+        error: 'temporarily_unavailable',
+        description: 'Too many requests. Retry after the time in Retry-After.',
+      }
+    case 'database_unavailable':
+      return {
+        status: 503,
+        error: 'temporarily_unavailable',
+        description: 'The server cannot reach its database. Retry after the time in Retry-After.',
+      }
+    case 'credentials_missing':
+      return invalidClient('Client authentication is required.')
+    case 'credentials_malformed':
+    case 'credentials_invalid':
+      return invalidClient('Client authentication failed.')
+    case 'credentials_ambiguous':
+      return invalidRequest('Use one client authentication method only.')
+    case 'token_invalid':
+    case 'permission_missing':
+      return {
+        status: 401,
+        error: 'invalid_token',
+        description: 'The access token does not authorize this request.',
+      }
+    case 'grant_type_unsupported':
+      return {
+        status: 400,
+        error: 'unsupported_grant_type',
+        description: 'This grant type is not supported.',
+      }
+    case 'assertion_malformed':
+    case 'assertion_too_large':
+      return invalidGrant('The assertion is not a single compact JWT of acceptable form and size.')
+    case 'assertion_type_unexpected':
+      return invalidGrant('The typ of the assertion names another kind of JWT.')
+    case 'issuer_unknown':
+    case 'organization_inactive':
+    case 'account_inactive':
+    case 'key_unknown':
+    case 'key_disabled':
+    case 'key_revoked':
+    case 'key_expired':
+    case 'key_not_yet_valid':
+    case 'algorithm_mismatch':
+    case 'signature_invalid':
+      return NOT_ACCEPTED
+    case 'claim_malformed':
+      return invalidGrant('A claim of the assertion is missing or malformed.')
+    case 'subject_not_allowed':
+      return invalidGrant('The sub of the assertion is not the account itself.')
+    case 'audience_mismatch':
+      return invalidGrant(
+        'The aud of the assertion must be exactly one value: the issuer identifier or the token endpoint.',
+      )
+    case 'assertion_expired':
+      return invalidGrant('The assertion has expired. Check the clock of the sender.')
+    case 'assertion_not_yet_valid':
+      return invalidGrant(
+        'The nbf or iat of the assertion lies in the future. Check the clock of the sender.',
+      )
+    case 'assertion_lifetime_too_long':
+      return invalidGrant('The assertion lives too long.')
+    case 'jti_required':
+      return invalidGrant('The assertion must bear a jti.')
+    case 'assertion_replayed':
+      return invalidGrant('The jti of the assertion was used before. Sign a new assertion for every request.')
+    case 'client_mismatch':
+      return invalidGrant('client_id is not the issuer of the assertion.')
+    case 'scope_malformed':
+      return { status: 400, error: 'invalid_scope', description: 'The scope is malformed.' }
+    case 'scope_not_granted':
+      return {
+        status: 400,
+        error: 'invalid_scope',
+        description: 'The account does not have every permission that is asked for.',
+      }
+    case 'target_malformed':
+      return invalidTarget('The resource must be an absolute URI without a fragment.')
+    case 'target_not_allowed':
+      return invalidTarget('The resource is not one that the account has access to.')
+    case 'target_ambiguous':
+      return invalidTarget('Name one resource server with the resource parameter.')
+  }
+}
+
+/** Writes the answer of a refusal: RFC 6749 §5.2, never cached, with the challenge where one is due. */
+export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
+  const reason = refusal.reason as Exclude<Reason, DirectoryReason>
+  const wire = toWireError(reason)
+  const challenge = toChallenge(wire, refusal)
+  if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
+  if (refusal.told.retryAfterSeconds !== undefined)
+    res.setHeader('Retry-After', String(refusal.told.retryAfterSeconds))
+  if (refusal.told.allowedMethods !== undefined)
+    res.setHeader('Allow', refusal.told.allowedMethods.join(', '))
+  const status = challenge === undefined ? wire.status : 401
+  sendOAuthError(
+    res,
+    status,
+    wire.error,
+    refusal.told.hint === undefined ? wire.description : refusal.told.hint,
+  )
+}
+
+/** Writes an OAuth error envelope (RFC 6749 §5.2). */
+export function sendOAuthError(res: Response, status: number, error: string, description: string): void {
+  noStore(res)
+  res.status(status).json({ error, error_description: description })
+}
+
+/** RFC 6749 §5.1: both headers, for caches of every age. */
+export function noStore(res: Response): void {
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('Pragma', 'no-cache')
+}
+
+/**
+ * RFC 6749 §5.2 asks for a 401 with a challenge when the credentials came in the header; without one the
+ * status stays 400, which clients that hide the error behind a challenge can read (conformance D1).
+ */
+function toChallenge(wire: WireError, refusal: Refusal): string | undefined {
+  if (refusal.told.scheme === 'basic' && wire.error === 'invalid_client')
+    return 'Basic realm="countersign", charset="UTF-8"'
+  if (refusal.told.scheme === 'bearer') return 'Bearer realm="countersign", error="invalid_token"'
+  return undefined
+}
+
+function invalidRequest(description: string): WireError {
+  return { status: 400, error: 'invalid_request', description }
+}
+
+function invalidClient(description: string): WireError {
+  return { status: 400, error: 'invalid_client', description }
+}
+
+function invalidGrant(description: string): WireError {
+  return { status: 400, error: 'invalid_grant', description }
+}
+
+function invalidTarget(description: string): WireError {
+  return { status: 400, error: 'invalid_target', description }
+}

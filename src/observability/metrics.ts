@@ -1,0 +1,101 @@
+import { createServer, type Server } from 'node:http'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Pool } from '../database/connect.ts'
+import { OperatorError } from '../errors.ts'
+
+/** What the metrics call the parts of the HTTP interface: a closed set, so that labels stay few. */
+export type EndpointName = 'token' | 'introspect' | 'discovery' | 'management' | 'docs' | 'health' | 'other'
+
+export type Metrics = {
+  registry: Registry
+  request(endpoint: EndpointName, status: number, seconds: number): void
+  refusal(endpoint: EndpointName, reason: string): void
+  batch(name: 'find_issuers' | 'record_grants' | 'find_tokens' | 'find_callers', size: number): void
+  /** Registers the gauges of a connection pool. */
+  watchPool(pool: Pool): void
+}
+
+const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+/** The metrics of one process, on a registry of their own. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  // Event-loop delay, garbage collection, memory, handles.
+  collectDefaultMetrics({ register: registry })
+  const requests = new Counter({
+    name: 'countersign_requests_total',
+    help: 'Answered requests by endpoint and status',
+    labelNames: ['endpoint', 'status'],
+    registers: [registry],
+  })
+  const refusals = new Counter({
+    name: 'countersign_refusals_total',
+    help: 'Refused requests by endpoint and exact reason',
+    labelNames: ['endpoint', 'reason'],
+    registers: [registry],
+  })
+  const latency = new Histogram({
+    name: 'countersign_request_seconds',
+    help: 'Time from the arrival of a request to its answer',
+    labelNames: ['endpoint'],
+    buckets: LATENCY_BUCKETS,
+    registers: [registry],
+  })
+  const batches = new Histogram({
+    name: 'countersign_batch_items',
+    help: 'Requests that shared one database statement',
+    labelNames: ['statement'],
+    buckets: BATCH_BUCKETS,
+    registers: [registry],
+  })
+  return {
+    registry,
+    request(endpoint, status, seconds) {
+      requests.inc({ endpoint, status: String(status) })
+      latency.observe({ endpoint }, seconds)
+    },
+    refusal: (endpoint, reason) => refusals.inc({ endpoint, reason }),
+    batch: (statement, size) => batches.observe({ statement }, size),
+    watchPool: (pool) => watchPool(registry, pool),
+  }
+}
+
+function watchPool(registry: Registry, pool: Pool): void {
+  new Gauge({
+    name: 'countersign_database_connections',
+    help: 'Connections of the pool by state, and requests that wait for one',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      this.set({ state: 'idle' }, pool.idleCount)
+      this.set({ state: 'busy' }, pool.totalCount - pool.idleCount)
+      this.set({ state: 'waiting' }, pool.waitingCount)
+    },
+  })
+}
+
+/**
+ * Serves the metrics in Prometheus' text format on a listener of their own, so that the public port never
+ * shows them. Throws OperatorError when the port is taken.
+ */
+export function serveMetrics(metrics: Metrics, address: { host: string; port: number }): Promise<Server> {
+  const server = createServer(async (req, res) => {
+    if (req.method !== 'GET' || req.url !== '/metrics') {
+      res.writeHead(404).end()
+      return
+    }
+    const body = await metrics.registry.metrics()
+    res.writeHead(200, { 'Content-Type': metrics.registry.contentType }).end(body)
+  })
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(
+        new OperatorError(`The metrics cannot be served on port ${address.port}: ${error.message}`, {
+          cause: error,
+        }),
+      )
+    })
+    server.listen(address.port, address.host, () => resolve(server))
+  })
+}

@@ -1,0 +1,63 @@
+import type { RequestHandler, Response } from 'express'
+import type { Logger } from 'pino'
+import { contextOf, notedFacts, notedRefusal } from '../http/request-context.ts'
+import type { EndpointName, Metrics } from './metrics.ts'
+
+/** First match wins; paths are below the issuer's own. */
+const ENDPOINTS: readonly (readonly [RegExp, EndpointName])[] = [
+  [/^\/oauth\/token$/, 'token'],
+  [/^\/oauth\/introspect$/, 'introspect'],
+  [/^\/\.well-known\//, 'discovery'],
+  [/^\/api\//, 'management'],
+  [/^\/docs/, 'docs'],
+  [/^\/health\//, 'health'],
+]
+const MAX_LOGGED_PATH = 200
+
+/**
+ * One log line and one observation per answered request. The line is the operator's half of a refusal: exact
+ * reason and facts, under the request id that the caller has (promise 5). Queries are never logged: tokens
+ * sent there by mistake must not reach a file.
+ */
+export function createObserver(options: {
+  logger: Logger
+  metrics: Metrics
+  basePath: string
+}): RequestHandler {
+  const { logger, metrics, basePath } = options
+  return (req, res, next) => {
+    const startedAt = process.hrtime.bigint()
+    const path = req.path
+    res.once('close', () => {
+      const endpoint = nameEndpoint(path.startsWith(basePath) ? path.slice(basePath.length) : path)
+      const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
+      metrics.request(endpoint, res.statusCode, seconds)
+      const refusal = notedRefusal(res)
+      if (refusal !== undefined) metrics.refusal(endpoint, refusal.reason)
+      const level = res.statusCode >= 500 ? 'error' : endpoint === 'health' ? 'debug' : 'info'
+      if (!logger.isLevelEnabled(level)) return
+      logger[level](
+        describe(res, { method: req.method, path: path.slice(0, MAX_LOGGED_PATH), seconds }),
+        'request',
+      )
+    })
+    next()
+  }
+}
+
+function describe(res: Response, request: { method: string; path: string; seconds: number }) {
+  const refusal = notedRefusal(res)
+  return {
+    ...contextOf(res),
+    method: request.method,
+    path: request.path,
+    status: res.writableFinished ? res.statusCode : 'aborted',
+    milliseconds: Math.round(request.seconds * 10_000) / 10,
+    ...notedFacts(res),
+    ...(refusal && { reason: refusal.reason, detail: refusal.detail }),
+  }
+}
+
+function nameEndpoint(path: string): EndpointName {
+  return ENDPOINTS.find(([pattern]) => pattern.test(path))?.[1] ?? 'other'
+}

@@ -1,0 +1,46 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { SignJWT } from 'jose'
+import type { SigningKey } from '../signing/key-ring.ts'
+
+/** 256 random bits in 43 characters (RFC 6749 §10.10 asks for 128, recommends 160). */
+const OPAQUE_BYTES = 32
+const OPAQUE_PREFIX = 'cst_'
+const OPAQUE = /^cst_[A-Za-z0-9_-]{43}$/
+/** RFC 9068 §2.1. */
+export const ACCESS_TOKEN_TYPE = 'at+jwt'
+
+/** Claims of a JWT access token (RFC 9068 §2.2). Times are NumericDates. */
+export type AccessTokenClaims = {
+  iss: string
+  sub: string
+  aud: string
+  client_id: string
+  iat: number
+  exp: number
+  /** Id of the grant record. */
+  jti: string
+  scope: string
+  organization_id: string
+}
+
+/** Signs a JWT access token; its `kid` names a key of `jwks.json`. */
+export function signAccessToken(claims: AccessTokenClaims, key: SigningKey): Promise<string> {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: key.algorithm, typ: ACCESS_TOKEN_TYPE, kid: key.kid })
+    .sign(key.privateKey)
+}
+
+/** A new opaque access token: `cst_` so that scanners recognise it, then randomness. */
+export function createOpaqueToken(): string {
+  return OPAQUE_PREFIX + randomBytes(OPAQUE_BYTES).toString('base64url')
+}
+
+/** Whether a text has the form of an opaque access token. */
+export function isOpaqueToken(text: string): boolean {
+  return OPAQUE.test(text)
+}
+
+/** What is stored of a secret with 256 random bits: its SHA-256, which nobody can search backwards. */
+export function digestSecret(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest()
+}

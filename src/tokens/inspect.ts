@@ -1,0 +1,100 @@
+import { compactVerify } from 'jose'
+import { type Clock, toNumericDate } from '../clock.ts'
+import type { TokenLookup, TokenRecord } from '../database/queries/grant-records.ts'
+import { Refusal } from '../errors.ts'
+import { isId } from '../ids.ts'
+import { normalizeType, parseCompact, type UnverifiedJwt } from '../jwt/compact.ts'
+import type { KeyRing } from '../signing/key-ring.ts'
+import { ACCESS_TOKEN_TYPE, digestSecret, isOpaqueToken } from './access-token.ts'
+
+/** Our own tokens are far shorter, whatever their scope. */
+const MAX_TOKEN_LENGTH = 16_384
+
+/** Why a token is not active: for the operator alone; whoever asks learns only that it is not. */
+export type Inactivity =
+  | 'malformed'
+  | 'signature_invalid'
+  | 'unknown'
+  | 'expired'
+  | 'revoked'
+  | 'key_ended'
+  | 'account_ended'
+  | 'organization_ended'
+  | 'nothing_granted'
+
+export type Inspection =
+  | { active: true; token: TokenRecord }
+  | { active: false; why: Inactivity; tokenId?: string }
+
+export type TokenInspectorOptions = {
+  issuer: string
+  keyRing: KeyRing
+  clock: Clock
+  /** The batched read that joins token, key, account, organization and permissions. */
+  findToken: (lookup: TokenLookup) => Promise<TokenRecord | undefined>
+}
+
+/**
+ * Builds the inspection of access tokens, JWT and opaque alike: form and signature first, then one read of
+ * what the database says now. Nothing is remembered between two inspections (promise 1). Used by
+ * introspection and by the management API.
+ */
+export function createTokenInspector(options: TokenInspectorOptions) {
+  return async function inspectToken(token: string): Promise<Inspection> {
+    const now = options.clock.now()
+    const lookup = await toLookup(token, now)
+    if ('why' in lookup) return { active: false, ...lookup }
+    const record = await options.findToken(lookup)
+    if (record === undefined) return { active: false, why: 'unknown' }
+    const why = findInactivity(record, now)
+    return why === undefined ? { active: true, token: record } : { active: false, why, tokenId: record.id }
+  }
+
+  async function toLookup(token: string, now: number): Promise<TokenLookup | { why: Inactivity }> {
+    if (isOpaqueToken(token)) return { digest: digestSecret(token) }
+    const jwt = parseOrUndefined(token)
+    if (jwt === undefined) return { why: 'malformed' }
+    const { client_id: accountId, jti, exp } = jwt.claims
+    if (!(await isSignedByUs(jwt))) return { why: 'signature_invalid' }
+    if (typeof accountId !== 'string' || typeof jti !== 'string' || !isId('tok', jti))
+      return { why: 'malformed' }
+    if (typeof exp !== 'number' || toNumericDate(now) >= exp) return { why: 'expired' }
+    return { accountId, id: jti }
+  }
+
+  /** RFC 9068 §4: type, key and algorithm of one of our access tokens, then the signature, then the issuer. */
+  async function isSignedByUs(jwt: UnverifiedJwt): Promise<boolean> {
+    const key = options.keyRing.verificationKey(jwt.header.kid ?? '')
+    if (key === undefined || key.algorithm !== jwt.header.alg) return false
+    if (normalizeType(jwt.header.typ) !== ACCESS_TOKEN_TYPE) return false
+    try {
+      await compactVerify(jwt.compact, key.publicKey, { algorithms: [key.algorithm] })
+    } catch {
+      return false
+    }
+    return jwt.claims.iss === options.issuer
+  }
+}
+
+/** Pure: what the database's present answer means at `now` (milliseconds). */
+export function findInactivity(record: TokenRecord, now: number): Inactivity | undefined {
+  if (now >= record.expiresAt.getTime()) return 'expired'
+  if (record.revokedAt !== null) return 'revoked'
+  if (record.organizationStatus !== 'active') return 'organization_ended'
+  if (record.accountStatus !== 'active') return 'account_ended'
+  if (record.keyStatus !== 'active') return 'key_ended'
+  if (record.keyExpiresAt !== null && now >= record.keyExpiresAt.getTime()) return 'key_ended'
+  if (!record.generationIsCurrent) return 'key_ended'
+  if (record.scope.length === 0) return 'nothing_granted'
+  return undefined
+}
+
+function parseOrUndefined(token: string): UnverifiedJwt | undefined {
+  if (token.length > MAX_TOKEN_LENGTH) return undefined
+  try {
+    return parseCompact(token)
+  } catch (error) {
+    if (error instanceof Refusal) return undefined
+    throw error
+  }
+}
