@@ -1,0 +1,108 @@
+import { generateKeyPair } from 'node:crypto'
+import { promisify } from 'node:util'
+import { Refusal } from '../errors.ts'
+import { type PublicKeyMaterial, parsePublicKey } from './public-key.ts'
+
+/** Bits of a modulus that can be asked for. */
+export type ModulusLength = 2048 | 3072 | 4096
+
+/** A new key pair. The private half is shown to its owner once and kept nowhere. */
+export type KeyPair = {
+  /** PKCS#8, PEM, not encrypted. */
+  privateKeyPem: string
+  material: PublicKeyMaterial
+}
+
+/** How much generation may be under way in this process. */
+export type KeyPairLimits = {
+  /** Pairs made at the same time, each on one thread of libuv's pool (four by default, shared with all crypto). */
+  maxConcurrent: number
+  /** Requests that may wait for their turn, of all organizations together. */
+  maxWaiting: number
+  /** Requests of one organization under way or waiting. */
+  maxPerOrganization: number
+}
+
+/** F4, the exponent that everyone's verifier takes. */
+const PUBLIC_EXPONENT = 65_537
+/** A 4096-bit pair takes about a second of one core, with a long tail. */
+const RETRY_AFTER_SECONDS = 5
+
+const generateRsa = promisify(generateKeyPair)
+
+/**
+ * A generator of RSA pairs within `limits`. Pairs are made on the thread pool, so that the event loop never
+ * waits for one; the limits keep threads free for signing and verifying, and keep one organization from
+ * taking every turn.
+ *
+ * The generator throws Refusal `key_generation_busy`, with `retryAfterSeconds`, at once when a limit is met.
+ */
+export function createKeyPairGenerator(
+  limits: KeyPairLimits,
+): (organizationId: string, modulusLength: ModulusLength) => Promise<KeyPair> {
+  const underWay = new Map<string, number>()
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  return async (organizationId, modulusLength) => {
+    assertRoom(organizationId)
+    countOrganization(organizationId, +1)
+    try {
+      await takeTurn()
+      try {
+        return await makeKeyPair(modulusLength)
+      } finally {
+        passTurn()
+      }
+    } finally {
+      countOrganization(organizationId, -1)
+    }
+  }
+
+  function assertRoom(organizationId: string): void {
+    const ofOrganization = underWay.get(organizationId) ?? 0
+    if (ofOrganization >= limits.maxPerOrganization) throw busy('organization', { underWay: ofOrganization })
+    if (running >= limits.maxConcurrent && waiting.length >= limits.maxWaiting) {
+      throw busy('server', { running, waiting: waiting.length })
+    }
+  }
+
+  function countOrganization(organizationId: string, change: 1 | -1): void {
+    const count = (underWay.get(organizationId) ?? 0) + change
+    if (count > 0) underWay.set(organizationId, count)
+    else underWay.delete(organizationId)
+  }
+
+  async function takeTurn(): Promise<void> {
+    if (running >= limits.maxConcurrent) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+  }
+
+  /** Hands the turn to the longest waiting, if anybody waits: `running` stays as it is then. */
+  function passTurn(): void {
+    const next = waiting.shift()
+    if (next === undefined) running--
+    else next()
+  }
+}
+
+async function makeKeyPair(modulusLength: ModulusLength): Promise<KeyPair> {
+  const { privateKey, publicKey } = await generateRsa('rsa', {
+    modulusLength,
+    publicExponent: PUBLIC_EXPONENT,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
+}
+
+function busy(limit: 'organization' | 'server', counts: Record<string, number>): Refusal {
+  return new Refusal(
+    'key_generation_busy',
+    { limit, ...counts },
+    {
+      hint: 'Too many key pairs are being generated. Try again shortly, or make the pair yourself and send its public half.',
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    },
+  )
+}
