@@ -1,0 +1,127 @@
+import { type Kysely, sql, type Transaction } from 'kysely'
+import type { AccountRow, AccountStatus, AssertionPolicy, Database } from '../tables.ts'
+import type { Page } from './page.ts'
+
+/** One permission given to an account directly. */
+export type DirectPermission = { resourceServerId: string; permission: string }
+
+/** A service account with what is kept in other tables: permissions sorted, last use by any of its keys. */
+export type ServiceAccount = AccountRow & { permissions: DirectPermission[]; lastUsedAt: Date | null }
+
+export type NewServiceAccount = {
+  id: string
+  organizationId: string
+  name: string
+  slug: string
+  email: string
+  description: string
+  ownerContact: string | null
+  assertionPolicy: AssertionPolicy
+  createdAt: Date
+  createdBy: string
+}
+
+/** What of an account can change. Slug, email and id never do. */
+export type AccountChanges = {
+  name?: string
+  description?: string
+  ownerContact?: string | null
+  status?: AccountStatus
+  assertionPolicy?: AssertionPolicy
+}
+
+/** The service account with that id in that organization, also a deleted one. */
+export function findServiceAccount(
+  db: Kysely<Database>,
+  organizationId: string,
+  id: string,
+): Promise<ServiceAccount | undefined> {
+  return serviceAccounts(db)
+    .where('a.organizationId', '=', organizationId)
+    .where('a.id', '=', id)
+    .executeTakeFirst()
+}
+
+/** The service account with that slug that is not deleted. */
+export function findServiceAccountBySlug(
+  db: Kysely<Database>,
+  organizationId: string,
+  slug: string,
+): Promise<ServiceAccount | undefined> {
+  return serviceAccounts(db)
+    .where('a.organizationId', '=', organizationId)
+    .where('a.slug', '=', slug)
+    .where('a.status', '!=', 'deleted')
+    .executeTakeFirst()
+}
+
+/** An organization's service accounts that are not deleted. */
+export function listServiceAccounts(
+  db: Kysely<Database>,
+  organizationId: string,
+  page: Page,
+): Promise<ServiceAccount[]> {
+  return serviceAccounts(db)
+    .where('a.organizationId', '=', organizationId)
+    .where('a.status', '!=', 'deleted')
+    .$if(page.before !== undefined, (query) => query.where('a.id', '<', page.before ?? ''))
+    .orderBy('a.id', 'desc')
+    .limit(page.limit)
+    .execute()
+}
+
+/** Holds an account until the transaction ends, so that two changes to it or its keys follow one another. */
+export async function lockAccount(trx: Transaction<Database>, id: string): Promise<void> {
+  await trx.selectFrom('accounts').select('id').where('id', '=', id).forNoKeyUpdate().execute()
+}
+
+/** Stores an active service account. Violates `accounts_slug` or `accounts_email` when the slug is taken. */
+export async function insertServiceAccount(
+  trx: Transaction<Database>,
+  account: NewServiceAccount,
+): Promise<void> {
+  await trx
+    .insertInto('accounts')
+    .values({
+      ...account,
+      assertionPolicy: JSON.stringify(account.assertionPolicy),
+      kind: 'service_account',
+      status: 'active',
+      updatedAt: account.createdAt,
+    })
+    .execute()
+}
+
+/** Changes an account; `endTokens` ends for good all tokens that it has. */
+export async function updateAccount(
+  trx: Transaction<Database>,
+  id: string,
+  changes: AccountChanges,
+  options: { endTokens: boolean; now: Date },
+): Promise<void> {
+  const { assertionPolicy, ...plain } = changes
+  await trx
+    .updateTable('accounts')
+    .set({
+      ...plain,
+      ...(assertionPolicy === undefined ? {} : { assertionPolicy: JSON.stringify(assertionPolicy) }),
+      ...(options.endTokens ? { tokenGeneration: sql<number>`token_generation + 1` } : {}),
+      updatedAt: options.now,
+    })
+    .where('id', '=', id)
+    .execute()
+}
+
+function serviceAccounts(db: Kysely<Database>) {
+  return db
+    .selectFrom('accounts as a')
+    .selectAll('a')
+    .select([
+      sql<Date | null>`(select max(k.last_used_at) from keys k where k.account_id = a.id)`.as('lastUsedAt'),
+      sql<DirectPermission[]>`coalesce((
+        select json_agg(json_build_object('resourceServerId', p.resource_server_id, 'permission', p.permission)
+                        order by p.resource_server_id, p.permission)
+        from account_permissions p where p.account_id = a.id), '[]')`.as('permissions'),
+    ])
+    .where('a.kind', '=', 'service_account')
+}

@@ -1,0 +1,103 @@
+import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Database, KeyRow, KeyStatus, NewKey, PublicJwk } from '../tables.ts'
+import type { Page } from './page.ts'
+
+/** What of a key can change. Key material never does. */
+export type KeyChanges = { name?: string; status?: KeyStatus; expiresAt?: Date | null }
+
+/** The key with that id of that account, also a revoked one. */
+export function findKey(db: Kysely<Database>, accountId: string, id: string): Promise<KeyRow | undefined> {
+  return db
+    .selectFrom('keys')
+    .selectAll()
+    .where('accountId', '=', accountId)
+    .where('id', '=', id)
+    .executeTakeFirst()
+}
+
+/** The account's key with that material. */
+export function findKeyByThumbprint(
+  db: Kysely<Database>,
+  accountId: string,
+  thumbprint: string,
+): Promise<KeyRow | undefined> {
+  return db
+    .selectFrom('keys')
+    .selectAll()
+    .where('accountId', '=', accountId)
+    .where('thumbprint', '=', thumbprint)
+    .executeTakeFirst()
+}
+
+/** An account's keys, revoked ones only when asked for. */
+export function listKeys(
+  db: Kysely<Database>,
+  accountId: string,
+  options: { includeRevoked: boolean },
+  page: Page,
+): Promise<KeyRow[]> {
+  return db
+    .selectFrom('keys')
+    .selectAll()
+    .where('accountId', '=', accountId)
+    .$if(!options.includeRevoked, (query) => query.where('status', '!=', 'revoked'))
+    .$if(page.before !== undefined, (query) => query.where('id', '<', page.before ?? ''))
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+    .execute()
+}
+
+/** How many keys an account has that are not revoked. */
+export async function countKeys(db: Kysely<Database>, accountId: string): Promise<number> {
+  const row = await db
+    .selectFrom('keys')
+    .select((select) => select.fn.countAll<string>().as('count'))
+    .where('accountId', '=', accountId)
+    .where('status', '!=', 'revoked')
+    .executeTakeFirstOrThrow()
+  return Number(row.count)
+}
+
+/**
+ * Stores a key. Violates `keys_thumbprint_key` when any account has or had that material, and
+ * `keys_account_id_kid_key` when this account has or had that kid.
+ */
+export function insertKey(
+  trx: Transaction<Database>,
+  key: Omit<NewKey, 'publicKey'> & { publicKey: PublicJwk },
+): Promise<KeyRow> {
+  return trx
+    .insertInto('keys')
+    .values({ ...key, publicKey: JSON.stringify(key.publicKey) })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+/** Changes a key; `endTokens` ends for good all tokens that it obtained. */
+export function updateKey(
+  trx: Transaction<Database>,
+  id: string,
+  changes: KeyChanges,
+  options: { endTokens: boolean; now: Date },
+): Promise<KeyRow> {
+  return trx
+    .updateTable('keys')
+    .set({
+      ...changes,
+      ...(options.endTokens ? { tokenGeneration: sql<number>`token_generation + 1` } : {}),
+      updatedAt: options.now,
+    })
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+/** Revokes every key of an account that is not revoked. */
+export async function revokeKeys(trx: Transaction<Database>, accountId: string, now: Date): Promise<void> {
+  await trx
+    .updateTable('keys')
+    .set({ status: 'revoked', updatedAt: now })
+    .where('accountId', '=', accountId)
+    .where('status', '!=', 'revoked')
+    .execute()
+}

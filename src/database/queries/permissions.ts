@@ -1,0 +1,189 @@
+import type { Kysely, Transaction } from 'kysely'
+import type { Database, PermissionRow } from '../tables.ts'
+import type { DirectPermission } from './accounts.ts'
+
+/** A permission that can be granted, with the resource server that defines it. */
+export type GrantablePermission = PermissionRow & {
+  resourceServerIdentifier: string
+  resourceServerName: string
+}
+
+/** Who loses what when a permission goes: one row for each account and permission. */
+export type Holder = { accountId: string; accountName: string; organizationId: string } & DirectPermission
+
+/** All that is defined, by resource server and name, after the one given. */
+export function listPermissions(
+  db: Kysely<Database>,
+  page: { limit: number; after: DirectPermission | undefined },
+): Promise<GrantablePermission[]> {
+  return db
+    .selectFrom('permissions as p')
+    .innerJoin('resourceServers as rs', 'rs.id', 'p.resourceServerId')
+    .selectAll('p')
+    .select(['rs.identifier as resourceServerIdentifier', 'rs.name as resourceServerName'])
+    .$if(page.after !== undefined, (query) =>
+      query.where(({ eb, refTuple, tuple }) =>
+        eb(
+          refTuple('p.resourceServerId', 'p.name'),
+          '>',
+          tuple(page.after?.resourceServerId ?? '', page.after?.permission ?? ''),
+        ),
+      ),
+    )
+    .orderBy('p.resourceServerId')
+    .orderBy('p.name')
+    .limit(page.limit)
+    .execute()
+}
+
+/** Which of the permissions are defined. */
+export function findDefined(
+  db: Kysely<Database>,
+  permissions: readonly DirectPermission[],
+): Promise<DirectPermission[]> {
+  if (permissions.length === 0) return Promise.resolve([])
+  return db
+    .selectFrom('permissions')
+    .select(['resourceServerId', 'name as permission'])
+    .where(({ eb, refTuple, tuple }) =>
+      eb(
+        refTuple('resourceServerId', 'name'),
+        'in',
+        permissions.map((entry) => tuple(entry.resourceServerId, entry.permission)),
+      ),
+    )
+    .execute()
+}
+
+/** What an account has been given. */
+export function listPermissionsOfAccount(
+  db: Kysely<Database>,
+  accountId: string,
+): Promise<DirectPermission[]> {
+  return db
+    .selectFrom('accountPermissions')
+    .select(['resourceServerId', 'permission'])
+    .where('accountId', '=', accountId)
+    .orderBy('resourceServerId')
+    .orderBy('permission')
+    .execute()
+}
+
+/** Gives permissions; one that the account has already stays. */
+export async function grantPermissions(
+  trx: Transaction<Database>,
+  accountId: string,
+  permissions: readonly DirectPermission[],
+): Promise<void> {
+  if (permissions.length === 0) return
+  await trx
+    .insertInto('accountPermissions')
+    .values(permissions.map((entry) => ({ accountId, ...entry })))
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+/** Takes permissions away. */
+export async function withdrawPermissions(
+  trx: Transaction<Database>,
+  accountId: string,
+  permissions: readonly DirectPermission[],
+): Promise<void> {
+  if (permissions.length === 0) return
+  await trx
+    .deleteFrom('accountPermissions')
+    .where('accountId', '=', accountId)
+    .where(({ eb, refTuple, tuple }) =>
+      eb(
+        refTuple('resourceServerId', 'permission'),
+        'in',
+        permissions.map((entry) => tuple(entry.resourceServerId, entry.permission)),
+      ),
+    )
+    .execute()
+}
+
+/** Active accounts of an organization that have a permission. */
+export function listActiveHolders(
+  db: Kysely<Database>,
+  organizationId: string,
+  permission: DirectPermission,
+): Promise<{ id: string; name: string }[]> {
+  return db
+    .selectFrom('accountPermissions as p')
+    .innerJoin('accounts as a', 'a.id', 'p.accountId')
+    .select(['a.id', 'a.name'])
+    .where('p.resourceServerId', '=', permission.resourceServerId)
+    .where('p.permission', '=', permission.permission)
+    .where('a.organizationId', '=', organizationId)
+    .where('a.status', '=', 'active')
+    .execute()
+}
+
+/** Everybody who has one of a resource server's permissions; accounts that are deleted have none. */
+export function listHolders(
+  db: Kysely<Database>,
+  resourceServerId: string,
+  names: readonly string[],
+): Promise<Holder[]> {
+  if (names.length === 0) return Promise.resolve([])
+  return db
+    .selectFrom('accountPermissions as p')
+    .innerJoin('accounts as a', 'a.id', 'p.accountId')
+    .select([
+      'a.id as accountId',
+      'a.name as accountName',
+      'a.organizationId',
+      'p.resourceServerId',
+      'p.permission',
+    ])
+    .where('p.resourceServerId', '=', resourceServerId)
+    .where('p.permission', 'in', names)
+    .orderBy('a.id')
+    .orderBy('p.permission')
+    .execute()
+}
+
+/** Defines permissions, and answers the names of those that were not defined before. */
+export async function definePermissions(
+  trx: Transaction<Database>,
+  resourceServerId: string,
+  permissions: readonly { name: string; description: string }[],
+): Promise<string[]> {
+  if (permissions.length === 0) return []
+  const rows = await trx
+    .insertInto('permissions')
+    .values(permissions.map(({ name, description }) => ({ resourceServerId, name, description })))
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('name')
+    .execute()
+  return rows.map((row) => row.name)
+}
+
+/** Gives a permission another description. */
+export async function describePermission(
+  trx: Transaction<Database>,
+  resourceServerId: string,
+  permission: { name: string; description: string },
+): Promise<void> {
+  await trx
+    .updateTable('permissions')
+    .set({ description: permission.description })
+    .where('resourceServerId', '=', resourceServerId)
+    .where('name', '=', permission.name)
+    .execute()
+}
+
+/** Removes definitions, and with them what accounts were given. */
+export async function removePermissions(
+  trx: Transaction<Database>,
+  resourceServerId: string,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return
+  await trx
+    .deleteFrom('permissions')
+    .where('resourceServerId', '=', resourceServerId)
+    .where('name', 'in', names)
+    .execute()
+}

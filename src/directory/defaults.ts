@@ -1,0 +1,29 @@
+import type { AssertionPolicy, OrganizationSettings } from '../database/tables.ts'
+
+/** Settings of an organization that was created without any. */
+export const DEFAULT_SETTINGS: OrganizationSettings = {
+  requireJti: false,
+  maxKeyLifetimeDays: null,
+  allowGeneratedKeys: true,
+  maxKeysPerAccount: 10,
+}
+
+/** How assertions of a new account are judged: RFC 7523 to the letter, an hour at most (conformance D3). */
+export const DEFAULT_ASSERTION_POLICY: AssertionPolicy = {
+  profile: 'rfc7523',
+  requireJti: false,
+  maxLifetimeSeconds: 3600,
+  extraAudiences: [],
+}
+
+/** Tokens of a new resource server, and of the management API. */
+export const DEFAULT_TOKENS = {
+  tokenFormat: 'jwt',
+  signingAlgorithm: 'ES256',
+  tokenLifetimeSeconds: 900,
+} as const
+
+/** An account's email: a name for assertions, never for mail. Unique, since slugs are. */
+export function emailOf(accountSlug: string, organizationSlug: string, issuer: string): string {
+  return `${accountSlug}@${organizationSlug}.${new URL(issuer).hostname}`
+}

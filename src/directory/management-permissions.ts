@@ -1,0 +1,20 @@
+/** The permissions of the management API: reading needs `…:read`, changing `…:manage`. */
+export type ManagementPermission = (typeof MANAGEMENT_PERMISSIONS)[number]['name']
+
+/** The permission that every resource server has by itself: whoever holds it may introspect its tokens. */
+export const INTROSPECT_PERMISSION = {
+  name: 'tokens:introspect',
+  description: 'Ask whether a token of this resource server holds',
+} as const
+
+/** What the management API defines as a resource server. A newer version adds its own at its first start. */
+export const MANAGEMENT_PERMISSIONS = [
+  { name: 'organizations:read', description: 'Read organizations and their settings' },
+  { name: 'organizations:manage', description: 'Create, change, disable and delete organizations' },
+  { name: 'resource_servers:read', description: 'Read resource servers and their permissions' },
+  { name: 'resource_servers:manage', description: 'Register, change and delete resource servers' },
+  { name: 'service_accounts:read', description: 'Read service accounts, their keys and their tokens' },
+  { name: 'service_accounts:manage', description: 'Create, change and delete service accounts and keys' },
+  { name: 'audit:read', description: 'Read the audit trail' },
+  INTROSPECT_PERMISSION,
+] as const
