@@ -5,9 +5,14 @@ import type { Clock } from './clock.ts'
 import { type BatchOptions, createBatch } from './database/batch.ts'
 import type { DatabaseConnection } from './database/connect.ts'
 import { readSchemaState } from './database/migrate.ts'
-import { findTokens, recordGrants } from './database/queries/grant-records.ts'
-import { findIntrospectionCallers } from './database/queries/introspection-callers.ts'
-import { findIssuers } from './database/queries/issuers.ts'
+import {
+  findTokens,
+  type NewGrantRecord,
+  recordGrants,
+  type TokenLookup,
+} from './database/queries/grant-records.ts'
+import { findIntrospectionCallers, type SecretLookup } from './database/queries/introspection-callers.ts'
+import { findIssuers, type IssuerLookup } from './database/queries/issuers.ts'
 import { createKeyPairGenerator } from './directory/key-pair.ts'
 import { toRefusal } from './http/fault.ts'
 import { createHealthRouter, type Unreadiness } from './http/health.ts'
@@ -42,6 +47,9 @@ export type AppOptions = {
 /** Requests that one statement serves at most, and that may wait for the next. */
 const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
 
+/** RSA pairs in the making and waiting, in this process: each keeps a core busy for a tenth of a second or more. */
+const KEY_GENERATION_LIMITS = { maxConcurrent: 2, maxWaiting: 16, maxPerOrganization: 3 }
+
 /** Puts the application together. No logic: only who is given what, and which path leads where. */
 export function createApp(options: AppOptions): Express {
   const { connection, clock, keyRing, metrics, issuer } = options
@@ -52,17 +60,20 @@ export function createApp(options: AppOptions): Express {
     onBatch: (size) => metrics.batch(name, size),
   })
 
-  const findIssuer = createBatch((lookups) => findIssuers(connection.pool, lookups), batching('find_issuers'))
+  const findIssuer = createBatch(
+    (lookups: readonly IssuerLookup[]) => findIssuers(connection.pool, lookups),
+    batching('find_issuers'),
+  )
   const recordGrant = createBatch(
-    (grants) => recordGrants(connection.pool, clock.now(), grants),
+    (grants: readonly NewGrantRecord[]) => recordGrants(connection.pool, clock.now(), grants),
     batching('record_grants'),
   )
   const findToken = createBatch(
-    (lookups) => findTokens(connection.pool, clock.now(), lookups),
+    (lookups: readonly TokenLookup[]) => findTokens(connection.pool, clock.now(), lookups),
     batching('find_tokens'),
   )
   const findCaller = createBatch(
-    (lookups) => findIntrospectionCallers(connection.pool, lookups),
+    (lookups: readonly SecretLookup[]) => findIntrospectionCallers(connection.pool, lookups),
     batching('find_callers'),
   )
 
@@ -88,7 +99,7 @@ export function createApp(options: AppOptions): Express {
     issuer,
     tokenEndpoint: endpoints.tokenEndpoint,
     inspectToken,
-    generateKeyPair: createKeyPairGenerator(),
+    generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
     validateResponses: options.validateResponses,
     onBug,
   })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
-import { OperatorError } from './errors.ts'
+import { codeOf, messageOf, OperatorError } from './errors.ts'
 
 /** Everything that can be set, validated and frozen. Made once at start; passed in parts to those who need it. */
 export type Config = {
@@ -250,9 +250,7 @@ function readDotEnv(): Environment {
   try {
     return withoutEmpty(parseEnv(readFileSync('.env', 'utf8')))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {}
-    throw new OperatorError(
-      `The file .env cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    if (codeOf(error) === 'ENOENT') return {}
+    throw new OperatorError(`The file .env cannot be read: ${messageOf(error)}`)
   }
 }

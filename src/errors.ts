@@ -127,3 +127,17 @@ export class OperatorError extends Error {
     this.name = 'OperatorError'
   }
 }
+
+/**
+ * The `code` of an error of Node.js (`ENOENT`), PostgreSQL (an SQLSTATE) or a library; undefined where there
+ * is none. Looks at the shape, not at the class, which differs between realms.
+ */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return Error.isError(error) ? error.message : String(error)
+}

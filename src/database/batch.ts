@@ -1,4 +1,4 @@
-import { Refusal } from '../errors.ts'
+import { codeOf, Refusal } from '../errors.ts'
 
 export type BatchOptions = {
   /** Items that one statement takes at most. */
@@ -71,5 +71,5 @@ export function createBatch<Item, Outcome>(
 
 /** SQLSTATE classes 22 (data exception) and 23 (constraint violation): nothing of the batch was written. */
 function isDataError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /^2[23]/.test(String(error.code))
+  return /^2[23]/.test(codeOf(error) ?? '')
 }

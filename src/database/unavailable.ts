@@ -1,3 +1,5 @@
+import { codeOf, messageOf } from '../errors.ts'
+
 /** SQLSTATE classes and codes that mean «not now» rather than «not like this». */
 const UNAVAILABLE_STATES = /^(08|53|57P0|57014|25006|55P03|40)/
 /** How Node's sockets say that nobody, or nobody any more, is at the other end. */
@@ -22,9 +24,10 @@ const UNAVAILABLE_MESSAGES =
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable)
-  if (!(error instanceof Error)) return false
-  const code = 'code' in error ? String(error.code) : ''
+  const code = codeOf(error) ?? ''
   return (
-    UNAVAILABLE_CODES.has(code) || UNAVAILABLE_STATES.test(code) || UNAVAILABLE_MESSAGES.test(error.message)
+    UNAVAILABLE_CODES.has(code) ||
+    UNAVAILABLE_STATES.test(code) ||
+    UNAVAILABLE_MESSAGES.test(messageOf(error))
   )
 }

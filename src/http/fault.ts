@@ -1,5 +1,5 @@
 import { isDatabaseUnavailable } from '../database/unavailable.ts'
-import { Refusal } from '../errors.ts'
+import { codeOf, messageOf, Refusal } from '../errors.ts'
 
 /** Seconds after which a caller may try again when the database cannot be reached. */
 const DATABASE_RETRY_SECONDS = 2
@@ -23,7 +23,7 @@ export function toRefusal(error: unknown): Refusal | undefined {
 
 /** What `http-errors` of Express' body readers mean; `type` is documented by body-parser. */
 function toBodyRefusal(error: unknown): Refusal | undefined {
-  if (!(error instanceof Error) || !('type' in error)) return undefined
+  if (typeof error !== 'object' || error === null || !('type' in error)) return undefined
   switch (error.type) {
     case 'entity.too.large':
       return new Refusal('body_too_large')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
-import { OperatorError } from '../errors.ts'
+import { codeOf, messageOf, OperatorError } from '../errors.ts'
 import { KEY_ENCRYPTION_KEY_BYTES } from './envelope.ts'
 
 const FILE_NAME = 'key-encryption-key'
@@ -47,8 +47,8 @@ async function readKeyFile(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined
-    throw new OperatorError(`The key-encryption key ${file} cannot be read: ${(error as Error).message}`)
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw new OperatorError(`The key-encryption key ${file} cannot be read: ${messageOf(error)}`)
   }
 }
 
@@ -77,15 +77,9 @@ async function createKeyFile(folder: string, file: string): Promise<Buffer> {
     await link(draft, file)
     return key
   } catch (error) {
-    if (isErrno(error, 'EEXIST')) return decodeKey((await readKeyFile(file)) ?? '', file)
-    throw new OperatorError(
-      `The key-encryption key cannot be written to ${file}: ${(error as Error).message}`,
-    )
+    if (codeOf(error) === 'EEXIST') return decodeKey((await readKeyFile(file)) ?? '', file)
+    throw new OperatorError(`The key-encryption key cannot be written to ${file}: ${messageOf(error)}`)
   } finally {
     await unlink(draft).catch(() => undefined)
   }
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -1,0 +1,102 @@
+import { describe, expect, test } from '@jest/globals'
+import { parseConfig } from '../src/config.ts'
+import { OperatorError } from '../src/errors.ts'
+
+test('an empty environment gives the embedded default on loopback', () => {
+  expect(parseConfig({})).toMatchObject({
+    production: false,
+    port: 8080,
+    host: '127.0.0.1',
+    issuer: 'http://localhost:8080',
+    database: { kind: 'embedded', dataDir: undefined },
+    keysDir: './keys',
+    migrate: false,
+    logLevel: 'info',
+    trustedProxies: [],
+  })
+})
+
+test('the default issuer follows the port', () => {
+  expect(parseConfig({ COUNTERSIGN_PORT: '9000' }).issuer).toBe('http://localhost:9000')
+})
+
+test('an empty variable counts as not set', () => {
+  expect(parseConfig({ DATABASE_URL: '', COUNTERSIGN_PORT: '' })).toMatchObject({
+    port: 8080,
+    database: { kind: 'embedded' },
+  })
+})
+
+test('all faults are named at once', () => {
+  const environment = {
+    COUNTERSIGN_PORT: 'eighty',
+    COUNTERSIGN_LOG_LEVEL: 'loud',
+    COUNTERSIGN_PROT: '1',
+    DATABASE_URL: 'mysql://x',
+    COUNTERSIGN_KEY_ENCRYPTION_KEY: 'a',
+    COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE: 'b',
+  }
+  expect(() => parseConfig(environment)).toThrow(OperatorError)
+  expect(() => parseConfig(environment)).toThrow(
+    /5 faults[\s\S]*COUNTERSIGN_PROT is not a setting[\s\S]*COUNTERSIGN_PORT[\s\S]*DATABASE_URL[\s\S]*COUNTERSIGN_LOG_LEVEL[\s\S]*both set/,
+  )
+})
+
+test('the configuration cannot be changed after it was read', () => {
+  expect(Object.isFrozen(parseConfig({}))).toBe(true)
+})
+
+describe('[8414-2-1][bis-1] an issuer that is not a plain URL is refused', () => {
+  test.each([
+    ['foo', 'absolute URL'],
+    ['ftp://id.example.com', 'https URL'],
+    ['https://id.example.com?x=1', 'query'],
+    ['https://id.example.com/?', 'query'],
+    ['https://id.example.com#a', 'fragment'],
+    ['https://id.example.com/', 'slash'],
+    ['https://user:secret@id.example.com', 'user name'],
+    ['https://ID.example.com', 'normal form, https://id.example.com'],
+    ['https://id.example.com:443', 'normal form'],
+  ])('%s', (issuer, reason) => {
+    expect(() => parseConfig({ COUNTERSIGN_ISSUER: issuer })).toThrow(new RegExp(reason))
+  })
+})
+
+test.each(['https://id.example.com', 'https://id.example.com/tenant', 'http://localhost:8080'])(
+  '%s is an issuer',
+  (issuer) => {
+    expect(parseConfig({ COUNTERSIGN_ISSUER: issuer }).issuer).toBe(issuer)
+  },
+)
+
+describe('in production', () => {
+  const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://db/x' }
+
+  test('an issuer must be set', () => {
+    expect(() => parseConfig(production)).toThrow('COUNTERSIGN_ISSUER must be set')
+  })
+
+  test('[6749-3.2-16] an http issuer that is not loopback is refused', () => {
+    expect(() => parseConfig({ ...production, COUNTERSIGN_ISSUER: 'http://id.example.com' })).toThrow(
+      'must be https',
+    )
+  })
+
+  test.each([
+    'https://id.example.com',
+    'http://localhost:8080',
+    'http://127.0.0.1:8080',
+    'http://[::1]:8080',
+  ])('%s is accepted', (issuer) => {
+    expect(parseConfig({ ...production, COUNTERSIGN_ISSUER: issuer }).issuer).toBe(issuer)
+  })
+})
+
+test('proxies are addresses, subnets or Express’ names for them', () => {
+  expect(parseConfig({ COUNTERSIGN_TRUSTED_PROXIES: 'loopback, 10.0.0.0/8,::1' }).trustedProxies).toEqual([
+    'loopback',
+    '10.0.0.0/8',
+    '::1',
+  ])
+  expect(() => parseConfig({ COUNTERSIGN_TRUSTED_PROXIES: 'proxy.example' })).toThrow('proxy.example')
+})

@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto'
+import { expect, test } from '@jest/globals'
+import { unwrap, wrap } from '../../src/signing/envelope.ts'
+
+const key = randomBytes(32)
+
+test('what was wrapped comes out again', () => {
+  expect(unwrap(wrap(Buffer.from('secret'), key, 'sig_1'), key, 'sig_1').toString()).toBe('secret')
+})
+
+test('two wrappings of one text differ', () => {
+  expect(wrap(Buffer.from('secret'), key, 'sig_1').equals(wrap(Buffer.from('secret'), key, 'sig_1'))).toBe(
+    false,
+  )
+})
+
+test('another key, another id and any changed byte are refused', () => {
+  const wrapped = wrap(Buffer.from('secret'), key, 'sig_1')
+  expect(() => unwrap(wrapped, randomBytes(32), 'sig_1')).toThrow()
+  expect(() => unwrap(wrapped, key, 'sig_2')).toThrow()
+  for (let position = 0; position < wrapped.length; position++) {
+    const changed = Buffer.from(wrapped)
+    changed[position] = (changed[position] ?? 0) ^ 1
+    expect(() => unwrap(changed, key, 'sig_1')).toThrow()
+  }
+})
