@@ -21,6 +21,7 @@ import { contextOf, createRequestContext, noteRefusal } from './http/request-con
 import { createManagementRouter } from './management/router.ts'
 import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
 import { toEndpoints } from './oauth/metadata.ts'
+import { createRefusalTrail } from './oauth/refusal-trail.ts'
 import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
 import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
@@ -91,6 +92,11 @@ export function createApp(options: AppOptions): Express {
     findResourceServerBySecret: (resourceServerId, secret) =>
       findCaller({ resourceServerId, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
+    trail: createRefusalTrail({
+      db: connection.db,
+      clock,
+      onFailure: (err) => options.logger.warn({ err }, 'refusal not recorded'),
+    }),
     onBug,
   })
   const management = createManagementRouter({

@@ -3,10 +3,11 @@ import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
 import { readBody } from '../http/form.ts'
 import { allowOnly } from '../http/methods.ts'
-import { noteRefusal } from '../http/request-context.ts'
+import { contextOf, noteRefusal } from '../http/request-context.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
 import { type Endpoints, toMetadata } from './metadata.ts'
+import type { RefusalTrail } from './refusal-trail.ts'
 import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
 import { sendOAuthError, sendOAuthRefusal } from './wire.ts'
 
@@ -14,6 +15,7 @@ export type OAuthServices = TokenEndpointServices &
   Omit<IntrospectionServices, 'issuer'> & {
     endpoints: Endpoints
     keyRing: KeyRing
+    trail: RefusalTrail
     /** Called for every error that is not a refusal: a bug. */
     onBug: (error: unknown, res: Response) => void
   }
@@ -34,6 +36,7 @@ export function createOAuthRouter(services: OAuthServices): Router {
     .route('/.well-known/jwks.json')
     .get((_req, res) => sendPublic(res, services.keyRing.jwks(), 'application/jwk-set+json'))
     .all(allowOnly('GET', 'HEAD'))
+  router.use('/oauth/token', noteInTrail(services.trail))
   router.use('/oauth', refuseUnknown, answerErrors(services.onBug))
   router.use('/.well-known', answerErrors(services.onBug))
   return router
@@ -65,6 +68,13 @@ function sendPublic(res: Response, document: unknown, type: string): void {
   res.setHeader('Cache-Control', PUBLIC_CACHE_CONTROL)
   res.setHeader('Access-Control-Allow-Origin', '*')
   res.type(type).send(JSON.stringify(document))
+}
+
+function noteInTrail(trail: RefusalTrail): ErrorRequestHandler {
+  return (error: unknown, _req, res, next) => {
+    if (error instanceof Refusal) trail.note(error, contextOf(res))
+    next(error)
+  }
 }
 
 const refuseUnknown: RequestHandler = (req) => {

@@ -9,6 +9,7 @@ import type { Target } from './target.ts'
 /** What a grant has decided: who gets a token, through which key, for what. */
 export type GrantDecision = {
   accountId: string
+  accountName: string
   organizationId: string
   keyId: string
   subject: string
@@ -90,11 +91,8 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
 }
 
 function requireRecorded(outcome: GrantOutcome, decision: GrantDecision): void {
-  const sender = {
-    accountId: decision.accountId,
-    organizationId: decision.organizationId,
-    keyId: decision.keyId,
-  }
+  const { accountId, accountName, organizationId, keyId } = decision
+  const sender = { accountId, accountName, organizationId, keyId }
   if (outcome === 'replayed') throw new Refusal('assertion_replayed', { ...sender, jti: decision.jti })
   if (outcome === 'ended')
     throw new Refusal('key_disabled', { ...sender, fact: 'ended while the token was made' })

@@ -18,7 +18,8 @@ export async function decide(form: Form, services: JwtBearerServices): Promise<G
   const assertion = requireOne(form, 'assertion')
   const formScope = findOne(form, 'scope')
   const { issuer, key, claims } = await services.verifyAssertion(assertion)
-  const sender = { accountId: issuer.accountId, organizationId: issuer.organizationId, keyId: key.id }
+  const { accountId, accountName, organizationId } = issuer
+  const sender = { accountId, accountName, organizationId, keyId: key.id }
   try {
     assertSameClient(findOne(form, 'client_id'), issuer)
     const scope = requestedScope(formScope, claims.scope)
