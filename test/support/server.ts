@@ -5,8 +5,8 @@ import { Writable } from 'node:stream'
 import { createApp } from '../../src/app.ts'
 import { connectDatabase, type DatabaseConnection } from '../../src/database/connect.ts'
 import { maintainPartitions } from '../../src/database/partitions.ts'
-import { ensureInstallation, registerOperatorKey } from '../../src/directory/installation.ts'
-import { parsePublicKey } from '../../src/directory/public-key.ts'
+import { ensureInstallation } from '../../src/directory/installation.ts'
+import { registerOperatorKey } from '../../src/directory/operator-key.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { createMetrics, type Metrics } from '../../src/observability/metrics.ts'
 import { openKeyRing } from '../../src/signing/key-ring.ts'
@@ -99,10 +99,10 @@ export async function startTestServer(
   }
   await maintain()
   const keyRing = await openKeyRing(connection.db, Buffer.alloc(32, 7), clock)
-  const { account } = await ensureInstallation(connection.db, { issuer, clock })
+  const account = (await ensureInstallation(connection.db, { issuer, clock })).account!
   const operatorKey = await createKeyPair('ES256')
   const operatorKeyRow = await registerOperatorKey(connection.db, {
-    material: parsePublicKey(operatorKey.publicJwk as Record<string, unknown>, {}),
+    publicKey: operatorKey.publicJwk as Record<string, unknown>,
     name: 'test',
     clock,
   })

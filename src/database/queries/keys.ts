@@ -92,12 +92,18 @@ export function updateKey(
     .executeTakeFirstOrThrow()
 }
 
-/** Revokes every key of an account that is not revoked. */
-export async function revokeKeys(trx: Transaction<Database>, accountId: string, now: Date): Promise<void> {
-  await trx
+/** Revokes every key of an account that is not revoked, and answers their ids. */
+export async function revokeKeys(
+  trx: Transaction<Database>,
+  accountId: string,
+  now: Date,
+): Promise<string[]> {
+  const rows = await trx
     .updateTable('keys')
     .set({ status: 'revoked', updatedAt: now })
     .where('accountId', '=', accountId)
     .where('status', '!=', 'revoked')
+    .returning('id')
     .execute()
+  return rows.map((row) => row.id)
 }

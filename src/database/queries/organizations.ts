@@ -28,7 +28,15 @@ export function lockOrganization(
   trx: Transaction<Database>,
   id: string,
 ): Promise<OrganizationRow | undefined> {
-  return trx.selectFrom('organizations').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
+  return trx.selectFrom('organizations').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+}
+
+/** Held against deletion only: many may be at work in an organization at once. */
+export function shareOrganization(
+  trx: Transaction<Database>,
+  id: string,
+): Promise<OrganizationRow | undefined> {
+  return trx.selectFrom('organizations').selectAll().where('id', '=', id).forKeyShare().executeTakeFirst()
 }
 
 /** The platform's own organization; there is one once the server was installed. */

@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Database, PermissionRow } from '../tables.ts'
 import type { DirectPermission } from './accounts.ts'
 
@@ -8,8 +8,13 @@ export type GrantablePermission = PermissionRow & {
   resourceServerName: string
 }
 
-/** Who loses what when a permission goes: one row for each account and permission. */
-export type Holder = { accountId: string; accountName: string; organizationId: string } & DirectPermission
+/** Somebody who has permissions of a resource server: all that they have, of every resource server. */
+export type Holder = {
+  accountId: string
+  accountName: string
+  organizationId: string
+  permissions: DirectPermission[]
+}
 
 /** All that is defined, by resource server and name, after the one given. */
 export function listPermissions(
@@ -36,13 +41,13 @@ export function listPermissions(
     .execute()
 }
 
-/** Which of the permissions are defined. */
-export function findDefined(
-  db: Kysely<Database>,
+/** Which of the permissions are defined; they stay so until the transaction ends. */
+export function shareDefined(
+  trx: Transaction<Database>,
   permissions: readonly DirectPermission[],
 ): Promise<DirectPermission[]> {
   if (permissions.length === 0) return Promise.resolve([])
-  return db
+  return trx
     .selectFrom('permissions')
     .select(['resourceServerId', 'name as permission'])
     .where(({ eb, refTuple, tuple }) =>
@@ -52,6 +57,7 @@ export function findDefined(
         permissions.map((entry) => tuple(entry.resourceServerId, entry.permission)),
       ),
     )
+    .forKeyShare()
     .execute()
 }
 
@@ -120,7 +126,7 @@ export function listActiveHolders(
     .execute()
 }
 
-/** Everybody who has one of a resource server's permissions; accounts that are deleted have none. */
+/** Everybody who has one of these permissions; accounts that are deleted have none. */
 export function listHolders(
   db: Kysely<Database>,
   resourceServerId: string,
@@ -128,19 +134,23 @@ export function listHolders(
 ): Promise<Holder[]> {
   if (names.length === 0) return Promise.resolve([])
   return db
-    .selectFrom('accountPermissions as p')
-    .innerJoin('accounts as a', 'a.id', 'p.accountId')
+    .selectFrom('accounts as a')
     .select([
       'a.id as accountId',
       'a.name as accountName',
       'a.organizationId',
-      'p.resourceServerId',
-      'p.permission',
+      sql<DirectPermission[]>`(
+        select json_agg(json_build_object('resourceServerId', p.resource_server_id, 'permission', p.permission)
+                        order by p.resource_server_id, p.permission)
+        from account_permissions p where p.account_id = a.id)`.as('permissions'),
     ])
-    .where('p.resourceServerId', '=', resourceServerId)
-    .where('p.permission', 'in', names)
-    .orderBy('a.id')
-    .orderBy('p.permission')
+    .where('a.id', 'in', (select) =>
+      select
+        .selectFrom('accountPermissions as held')
+        .select('held.accountId')
+        .where('held.resourceServerId', '=', resourceServerId)
+        .where('held.permission', 'in', names),
+    )
     .execute()
 }
 

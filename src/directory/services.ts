@@ -1,0 +1,13 @@
+import type { Clock } from '../clock.ts'
+import type { Db } from '../database/connect.ts'
+import type { KeyPair, ModulusLength } from './key-pair.ts'
+
+/** What the rules of the directory work with; each takes the part that it needs. */
+export type DirectoryServices = {
+  db: Db
+  clock: Clock
+  /** The issuer identifier, as configured. */
+  issuer: string
+  /** Makes RSA pairs off the event loop, within limits. Throws Refusal `key_generation_busy`. */
+  generateKeyPair: (organizationId: string, modulusLength: ModulusLength) => Promise<KeyPair>
+}
