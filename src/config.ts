@@ -113,7 +113,32 @@ export type Environment = Readonly<Record<string, string | undefined>>
  * Throws OperatorError that names every fault at once.
  */
 export function readConfig(flags: Environment = {}): Config {
-  return parseConfig({ ...readDotEnv(), ...withoutEmpty(process.env), ...withoutEmpty(flags) })
+  return parseConfig(Object.assign({}, ...sources(flags).map((source) => source.values)))
+}
+
+/** Where a setting's value comes from. */
+export type Origin = 'default' | '.env' | 'environment' | 'command line'
+
+/** A setting as it was given, before it is judged; `value` is undefined where the default holds. */
+export type GivenSetting = { name: SettingName; value: string | undefined; origin: Origin }
+export type SettingName = keyof typeof SETTINGS
+
+/** Every setting with what it was given as and where. Judges nothing. Throws OperatorError for an unreadable `.env`. */
+export function readSettings(flags: Environment = {}): GivenSetting[] {
+  const given = sources(flags).toReversed()
+  return (Object.keys(SETTINGS) as SettingName[]).map((name) => {
+    const source = given.find(({ values }) => name in values)
+    return { name, value: source?.values[name], origin: source?.origin ?? 'default' }
+  })
+}
+
+/** The last one wins. */
+function sources(flags: Environment): { origin: Origin; values: Record<string, string> }[] {
+  return [
+    { origin: '.env', values: withoutEmpty(readDotEnv()) },
+    { origin: 'environment', values: withoutEmpty(process.env) },
+    { origin: 'command line', values: withoutEmpty(flags) },
+  ]
 }
 
 /** The pure half of `readConfig`: judges one environment. Throws OperatorError that names every fault. */
@@ -192,6 +217,9 @@ function conflicts(environment: Environment): string[] {
     faults.push(
       'DATABASE_URL and COUNTERSIGN_DATA_DIR are both set; the data folder is only for the embedded database',
     )
+  }
+  if (environment.COUNTERSIGN_PORT === '0' && environment.COUNTERSIGN_ISSUER === undefined) {
+    faults.push('COUNTERSIGN_ISSUER must be set when COUNTERSIGN_PORT is 0: the port is not known beforehand')
   }
   if (environment.NODE_ENV === 'production') {
     const issuer = environment.COUNTERSIGN_ISSUER

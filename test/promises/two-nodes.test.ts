@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { type Node, type Nodes, signWithKeyFile, startNodes } from '../support/nodes.ts'
+import { type Answer, must } from '../support/server.ts'
+
+jest.setTimeout(60_000)
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+let cluster: Nodes
+let [first, second]: Node[] = []
+let resourceServer: { id: string; authorization: string }
+let organizationId: string
+
+beforeAll(async () => {
+  cluster = await startNodes(2)
+  ;[first, second] = cluster.nodes
+  const organization = await must(
+    cluster.api(first!, 'POST', '/organizations', { slug: 'acme', name: 'Acme' }),
+  )
+  organizationId = organization.id
+  const server = await must(
+    cluster.api(first!, 'POST', '/resource-servers', {
+      identifier: 'https://api.example.test',
+      name: 'API',
+      permissions: [{ name: 'read', description: 'Read' }],
+    }),
+  )
+  const { client_secret } = await must(
+    cluster.api(first!, 'POST', `/resource-servers/${server.id}/secrets`, { name: 'test' }),
+  )
+  resourceServer = {
+    id: server.id,
+    authorization: `Basic ${Buffer.from(`${server.id}:${client_secret}`).toString('base64')}`,
+  }
+})
+afterAll(() => cluster.close())
+
+type KeyFile = Record<string, string>
+type Account = { path: string; keyFile: KeyFile; keyPath: string }
+
+async function createAccount(): Promise<Account> {
+  const created = await must(
+    cluster.api(first!, 'POST', `/organizations/${organizationId}/service-accounts`, {
+      name: `Sync ${crypto.randomUUID()}`,
+      permissions: [{ resource_server_id: resourceServer.id, permission: 'read' }],
+      initial_key: { type: 'rsa', name: 'first' },
+    }),
+  )
+  const path = `/organizations/${organizationId}/service-accounts/${created.id}`
+  const keyFile: KeyFile = created.initial_key.key_file
+  return { path, keyFile, keyPath: `${path}/keys/${keyFile.private_key_id}` }
+}
+
+async function ask(node: Node, keyFile: KeyFile, assertion?: string): Promise<Answer> {
+  return node.post('/oauth/token', {
+    grant_type: JWT_BEARER,
+    assertion: assertion ?? (await signWithKeyFile(keyFile)),
+  })
+}
+
+async function isActive(node: Node, token: string): Promise<boolean> {
+  const answer = await node.post(
+    '/oauth/introspect',
+    { token },
+    { authorization: resourceServer.authorization },
+  )
+  expect(answer.status).toBe(200)
+  return answer.body.active
+}
+
+describe('revocation is immediate on every node (promise 1)', () => {
+  test.each<[string, (account: Account) => Promise<Answer>]>([
+    ['disabling the key', (account) => cluster.api(first!, 'PATCH', account.keyPath, { status: 'disabled' })],
+    ['deleting the key', (account) => cluster.api(first!, 'DELETE', account.keyPath)],
+    [
+      'disabling the account',
+      (account) => cluster.api(first!, 'PATCH', account.path, { status: 'disabled' }),
+    ],
+    ['deleting the account', (account) => cluster.api(first!, 'DELETE', account.path)],
+  ])('%s, under load on both nodes', async (_name, revoke) => {
+    const account = await createAccount()
+    const issued: { token: string; askedAfter: boolean }[] = []
+    const refused: { status: number; error: string }[] = []
+    let isAnswered = false
+    let isOver = false
+    const load = async (node: Node) => {
+      while (!isOver) {
+        const askedAfter = isAnswered
+        const answer = await ask(node, account.keyFile)
+        if (answer.status === 200) issued.push({ token: answer.body.access_token, askedAfter })
+        else refused.push({ status: answer.status, error: answer.body.error })
+      }
+    }
+    const loads = [first!, second!, first!, second!].map(load)
+    while (issued.length < 10) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect((await revoke(account)).status).toBeLessThan(300)
+    isAnswered = true
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    isOver = true
+    await Promise.all(loads)
+
+    expect(issued.filter((entry) => entry.askedAfter)).toEqual([])
+    expect(new Set(refused.map((entry) => `${entry.status} ${entry.error}`))).toEqual(
+      new Set(['400 invalid_grant']),
+    )
+    for (const { token } of issued) {
+      expect(await isActive(first!, token)).toBe(false)
+      expect(await isActive(second!, token)).toBe(false)
+    }
+  })
+
+  test('revoking one token ends that one on the other node, and no other', async () => {
+    const account = await createAccount()
+    const tokens = await Promise.all([ask(second!, account.keyFile), ask(second!, account.keyFile)])
+    const [ended, kept] = tokens.map((answer) => answer.body.access_token as string)
+    const { jti } = JSON.parse(Buffer.from(ended!.split('.')[1] ?? '', 'base64url').toString())
+    expect((await cluster.api(first!, 'DELETE', `${account.path}/tokens/${jti}`)).status).toBe(204)
+    expect(await isActive(second!, ended!)).toBe(false)
+    expect(await isActive(second!, kept!)).toBe(true)
+  })
+
+  test('revoking all tokens of an account ends them all, and the key still gets new ones', async () => {
+    const account = await createAccount()
+    const before = (await ask(second!, account.keyFile)).body.access_token
+    expect((await cluster.api(first!, 'DELETE', `${account.path}/tokens`)).status).toBe(204)
+    expect(await isActive(second!, before)).toBe(false)
+    const after = (await ask(second!, account.keyFile)).body.access_token
+    expect(await isActive(first!, after)).toBe(true)
+  })
+
+  test('tokens of a disabled key stay dead when it is enabled again', async () => {
+    const account = await createAccount()
+    const before = (await ask(second!, account.keyFile)).body.access_token
+    await must(cluster.api(first!, 'PATCH', account.keyPath, { status: 'disabled' }))
+    await must(cluster.api(first!, 'PATCH', account.keyPath, { status: 'active' }))
+    expect(await isActive(second!, before)).toBe(false)
+    expect(await isActive(first!, (await ask(second!, account.keyFile)).body.access_token)).toBe(true)
+  })
+})
+
+describe('an assertion with a jti is accepted once (promise 2)', () => {
+  test('[7523-3.7b] of 20 parallel posts to two nodes exactly one is accepted', async () => {
+    const account = await createAccount()
+    for (let round = 0; round < 5; round++) {
+      const assertion = await signWithKeyFile(account.keyFile)
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          ask(index % 2 === 0 ? first! : second!, account.keyFile, assertion),
+        ),
+      )
+      expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1)
+      expect(
+        new Set(answers.filter((answer) => answer.status !== 200).map((answer) => answer.body.error)),
+      ).toEqual(new Set(['invalid_grant']))
+    }
+  })
+
+  test('a replay is refused by a node that was killed and started again', async () => {
+    const account = await createAccount()
+    const assertion = await signWithKeyFile(account.keyFile)
+    expect((await ask(second!, account.keyFile, assertion)).status).toBe(200)
+    await second!.kill()
+    await second!.start()
+    expect((await ask(second!, account.keyFile, assertion)).body.error).toBe('invalid_grant')
+    expect((await ask(first!, account.keyFile, assertion)).body.error).toBe('invalid_grant')
+  })
+})
+
+describe('a token that was answered is on disk (promise 3)', () => {
+  test('tokens of a node that is killed the moment they are answered are active elsewhere', async () => {
+    const account = await createAccount()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(second!, account.keyFile)))
+    await second!.kill()
+    for (const { body } of answers) expect(await isActive(first!, body.access_token)).toBe(true)
+    await second!.start()
+  })
+
+  test('whatever was answered before a kill in the middle of a load is active afterwards', async () => {
+    const account = await createAccount()
+    const answered: string[] = []
+    const loads = Array.from({ length: 8 }, async () => {
+      for (let round = 0; round < 50; round++) {
+        const answer = await ask(second!, account.keyFile).catch(() => undefined)
+        if (answer === undefined) return
+        if (answer.status === 200) answered.push(answer.body.access_token)
+      }
+    })
+    while (answered.length < 40) await new Promise((resolve) => setTimeout(resolve, 5))
+    await second!.kill()
+    await Promise.all(loads)
+    for (const token of answered) expect(await isActive(first!, token)).toBe(true)
+    await second!.start()
+  })
+})
+
+test('private keys, secrets and tokens stand in no log line and no table (promise 4)', async () => {
+  const account = await createAccount()
+  const token = (await ask(first!, account.keyFile)).body.access_token
+  await ask(second!, account.keyFile, `${await signWithKeyFile(account.keyFile)}x`)
+  expect(cluster.output()).toMatch(/"reason":"signature_invalid"|"reason":"assertion_malformed"/)
+  for (const secret of [
+    account.keyFile.private_key!.split('\n')[3]!,
+    token,
+    resourceServer.authorization.slice(6),
+  ]) {
+    expect(cluster.output()).not.toContain(secret)
+  }
+  expect(cluster.output()).not.toMatch(/PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\./)
+})

@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { importPKCS8 } from 'jose'
+import { createTestDatabase } from './database.ts'
+import { signCompact } from './jwt.ts'
+import { type Answer, toAnswer } from './server.ts'
+
+/** Real server processes that share one database and one key-encryption key, as in production. */
+export type Nodes = {
+  issuer: string
+  nodes: readonly Node[]
+  /** Everything that the nodes have printed. */
+  output(): string
+  /** A management call as the operator, through the given node. */
+  api(node: Node, method: string, path: string, body?: unknown): Promise<Answer>
+  close(): Promise<void>
+}
+
+export type Node = {
+  url: string
+  post(path: string, form: Record<string, string>, headers?: Record<string, string>): Promise<Answer>
+  /** `kill -9`: nothing is drained, nothing is flushed. */
+  kill(): Promise<void>
+  /** Starts it again on the same port. */
+  start(): Promise<void>
+}
+
+const ISSUER = 'https://id.example.test'
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+const START_MILLISECONDS = 30_000
+
+/** Starts `count` nodes one after the other; the first makes the installation. */
+export async function startNodes(count: number): Promise<Nodes> {
+  const database = await createTestDatabase()
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-nodes-'))
+  const output: string[] = []
+  const { host, port, user, database: name } = database.address
+  const environment = {
+    PATH: process.env.PATH,
+    DATABASE_URL: `postgresql:///${name}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`,
+    COUNTERSIGN_ISSUER: ISSUER,
+    COUNTERSIGN_KEYS_DIR: join(folder, 'keys'),
+  }
+  const nodes: Node[] = []
+  for (let index = 0; index < count; index++) {
+    const node = createNode(
+      { ...environment, COUNTERSIGN_PORT: String(await findFreePort()) },
+      folder,
+      output,
+    )
+    await node.start()
+    nodes.push(node)
+  }
+  const keyFile = JSON.parse(await readFile(join(folder, 'keys/operator.json'), 'utf8'))
+  let operatorToken: string | undefined
+
+  return {
+    issuer: ISSUER,
+    nodes,
+    output: () => output.join(''),
+    async api(node, method, path, body) {
+      operatorToken ??= await getToken(node, keyFile)
+      return toAnswer(
+        await fetch(`${node.url}/api/v1${path}`, {
+          method,
+          headers: { authorization: `Bearer ${operatorToken}`, 'content-type': 'application/json' },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        }),
+      )
+    },
+    async close() {
+      await Promise.all(nodes.map((node) => node.kill()))
+      await database.drop()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Signs an assertion with a key file, as its holder would. */
+export async function signWithKeyFile(
+  keyFile: Record<string, string>,
+  changes: Record<string, unknown> = {},
+): Promise<string> {
+  const now = Math.floor(Date.now() / 1000)
+  const key = await importPKCS8(keyFile.private_key ?? '', 'RS256')
+  const claims = {
+    iss: keyFile.client_id,
+    sub: keyFile.client_id,
+    aud: ISSUER,
+    iat: now,
+    exp: now + 300,
+    jti: crypto.randomUUID(),
+  }
+  return signCompact({ alg: 'RS256', kid: keyFile.private_key_id }, { ...claims, ...changes }, key)
+}
+
+async function getToken(node: Node, keyFile: Record<string, string>): Promise<string> {
+  const answer = await node.post('/oauth/token', {
+    grant_type: JWT_BEARER,
+    assertion: await signWithKeyFile(keyFile),
+  })
+  if (answer.status !== 200) throw new Error(`no operator token: ${answer.status} ${answer.text}`)
+  return answer.body.access_token
+}
+
+function createNode(environment: Record<string, string | undefined>, folder: string, output: string[]): Node {
+  const url = `http://127.0.0.1:${environment.COUNTERSIGN_PORT}`
+  let child: ChildProcess | undefined
+  return {
+    url,
+    async post(path, form, headers = {}) {
+      return toAnswer(
+        await fetch(url + path, {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+          body: new URLSearchParams(form).toString(),
+        }),
+      )
+    },
+    async kill() {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+    async start() {
+      const main = new URL('../../src/main.ts', import.meta.url).pathname
+      const started = spawn(process.execPath, [main, 'serve'], { cwd: folder, env: environment })
+      child = started
+      started.stdout.on('data', (chunk) => output.push(String(chunk)))
+      started.stderr.on('data', (chunk) => output.push(String(chunk)))
+      const giveUpAt = Date.now() + START_MILLISECONDS
+      while (!(await isReady(url))) {
+        if (started.exitCode !== null || Date.now() > giveUpAt)
+          throw new Error(`a node did not start:\n${output.join('')}`)
+        await sleep(50)
+      }
+    },
+  }
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health/ready`)).status === 200
+  } catch {
+    return false
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
