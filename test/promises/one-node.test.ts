@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
-import { createKeyPair } from '../support/jwt.ts'
+import { createKeyPair, signCompact } from '../support/jwt.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -133,18 +133,20 @@ describe('every refusal has two voices (promise 5)', () => {
 
 describe('lineage (promise 10)', () => {
   test('disabling a key ends exactly its tokens', async () => {
-    const second = await must(
+    const keyPair = await createKeyPair('ES256')
+    const { key } = await must(
       server.api('POST', `${fixture.accountPath}/keys`, {
         type: 'public_key',
-        public_key: (await createKeyPair('ES256')).publicJwk,
+        public_key: keyPair.publicJwk,
       }),
     )
-    expect(second.key.status).toBe('active')
+    const assertion = await signCompact({ alg: 'ES256', kid: key.id }, fixture.claims(), keyPair.privateKey)
+    const ended = (await fixture.requestToken({ assertion })).body.access_token
     const kept = await fixture.getToken()
-    const other = await server.createFixture()
-    const ended = await other.getToken()
-    await must(server.api('PATCH', `${other.accountPath}/keys/${other.keyId}`, { status: 'disabled' }))
-    expect((await other.introspect(ended)).body).toEqual({ active: false })
+    expect((await fixture.introspect(ended)).body).toMatchObject({ active: true, key_id: key.id })
+
+    await must(server.api('PATCH', `${fixture.accountPath}/keys/${key.id}`, { status: 'disabled' }))
+    expect((await fixture.introspect(ended)).body).toEqual({ active: false })
     expect((await fixture.introspect(kept)).body).toMatchObject({ active: true, key_id: fixture.keyId })
   })
 })
