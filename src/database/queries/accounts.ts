@@ -120,7 +120,7 @@ function serviceAccounts(db: Kysely<Database>) {
       sql<Date | null>`(select max(k.last_used_at) from keys k where k.account_id = a.id)`.as('lastUsedAt'),
       sql<DirectPermission[]>`coalesce((
         select json_agg(json_build_object('resourceServerId', p.resource_server_id, 'permission', p.permission)
-                        order by p.resource_server_id, p.permission)
+                        order by p.resource_server_id, p.permission collate "C")
         from account_permissions p where p.account_id = a.id), '[]')`.as('permissions'),
     ])
     .where('a.kind', '=', 'service_account')

@@ -207,6 +207,22 @@ export function listLiveTokens(
     .execute()
 }
 
+/** The record of a token that was issued not long ago, in whatever state. `now` in milliseconds. */
+export function findGrantRecord(
+  db: Kysely<Database>,
+  accountId: string,
+  tokenId: string,
+  now: number,
+): Promise<GrantRecordRow | undefined> {
+  return db
+    .selectFrom('grantRecords')
+    .selectAll()
+    .where('accountId', '=', accountId)
+    .where('id', '=', tokenId)
+    .where('assertionExpiresAt', '>=', new Date(now - LOOK_BACK_MILLISECONDS))
+    .executeTakeFirst()
+}
+
 /** Ends one token. Answers whether there was a live one to end. */
 export async function revokeToken(
   trx: Transaction<Database>,

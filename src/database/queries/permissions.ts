@@ -141,7 +141,7 @@ export function listHolders(
       'a.organizationId',
       sql<DirectPermission[]>`(
         select json_agg(json_build_object('resourceServerId', p.resource_server_id, 'permission', p.permission)
-                        order by p.resource_server_id, p.permission)
+                        order by p.resource_server_id, p.permission collate "C")
         from account_permissions p where p.account_id = a.id)`.as('permissions'),
     ])
     .where('a.id', 'in', (select) =>

@@ -143,7 +143,7 @@ function resourceServers(db: Kysely<Database>) {
     .selectAll('rs')
     .select(
       sql<ResourceServer['permissions']>`coalesce((
-        select json_agg(json_build_object('name', p.name, 'description', p.description) order by p.name)
+        select json_agg(json_build_object('name', p.name, 'description', p.description) order by p.name collate "C")
         from permissions p where p.resource_server_id = rs.id), '[]')`.as('permissions'),
     )
 }
