@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
-import { parseConfig } from '../src/config.ts'
+import { parseConfig, SETTINGS } from '../src/config.ts'
 import { OperatorError } from '../src/errors.ts'
 
 test('an empty environment gives the embedded default on loopback', () => {
@@ -99,4 +100,9 @@ test('proxies are addresses, subnets or Express’ names for them', () => {
     '::1',
   ])
   expect(() => parseConfig({ COUNTERSIGN_TRUSTED_PROXIES: 'proxy.example' })).toThrow('proxy.example')
+})
+
+test('every setting is documented', () => {
+  const page = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8')
+  expect(Object.keys(SETTINGS).filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([])
 })
