@@ -15,18 +15,27 @@ export const INTROSPECTION_METHODS = ['client_secret_basic', 'Bearer'] as const
  * (RFC 7523 §3.1), and no account has any that this endpoint takes. Throws Refusal, `credentials_…` mostly.
  */
 export function assertNoClientCredentials(authorization: string | undefined, form: Form): void {
-  const inHeader = authorization !== undefined
-  const inBody = findOne(form, 'client_secret') !== undefined || requireWholeAssertion(form)
-  if (inHeader && inBody) throw new Refusal('credentials_ambiguous')
-  if (findOne(form, 'client_secret') !== undefined && requireWholeAssertion(form))
-    throw new Refusal('credentials_ambiguous')
-  if (inHeader)
-    throw new Refusal(
-      'credentials_invalid',
-      { scheme: schemeOf(authorization)?.slice(0, 32) },
-      { scheme: 'basic' },
-    )
-  if (inBody) throw new Refusal('credentials_invalid', { where: 'body' })
+  const place = findCredentials(authorization, form)
+  if (place === undefined) return
+  if (place === 'body') throw new Refusal('credentials_invalid', { where: place })
+  throw new Refusal(
+    'credentials_invalid',
+    { scheme: schemeOf(authorization)?.slice(0, 32) },
+    { scheme: 'basic' },
+  )
+}
+
+/**
+ * Where the client put its credentials; undefined when there are none. A client uses one method at most in
+ * each request (RFC 6749 §2.3). Throws Refusal `credentials_ambiguous`.
+ */
+function findCredentials(authorization: string | undefined, form: Form): 'header' | 'body' | undefined {
+  const methods: ('header' | 'body')[] = []
+  if (authorization !== undefined) methods.push('header')
+  if (findOne(form, 'client_secret') !== undefined) methods.push('body')
+  if (requireWholeAssertion(form)) methods.push('body')
+  if (methods.length > 1) throw new Refusal('credentials_ambiguous')
+  return methods[0]
 }
 
 /** RFC 7521 §4.2: type and assertion go together, and we know one type. */
@@ -72,12 +81,9 @@ export async function authenticateIntrospectionCaller(
   form: Form,
   services: IntrospectionCallerServices,
 ): Promise<IntrospectionCaller> {
-  const inBody = findOne(form, 'client_secret') !== undefined || requireWholeAssertion(form)
-  if (authorization === undefined) {
-    if (inBody) throw new Refusal('credentials_invalid', { where: 'body' }, { scheme: 'basic' })
-    throw new Refusal('credentials_missing')
-  }
-  if (inBody) throw new Refusal('credentials_ambiguous')
+  const place = findCredentials(authorization, form)
+  if (place === 'body') throw new Refusal('credentials_invalid', { where: place }, { scheme: 'basic' })
+  if (authorization === undefined) throw new Refusal('credentials_missing')
   return schemeOf(authorization) === 'bearer'
     ? callerByToken(parseBearer(authorization), form, services)
     : callerBySecret(authorization, form, services)
