@@ -1,5 +1,5 @@
 import { isDatabaseUnavailable } from '../database/unavailable.ts'
-import { codeOf, messageOf, Refusal } from '../errors.ts'
+import { Refusal } from '../errors.ts'
 
 /** Seconds after which a caller may try again when the database cannot be reached. */
 const DATABASE_RETRY_SECONDS = 2
