@@ -13,13 +13,18 @@ import {
   symlink,
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { OperatorError } from '../errors.ts'
-import { beingCreated, isOfState, readClusterState } from './new-cluster.ts'
+import { beingCreated, type ClusterState, isOfState, readClusterState } from './new-cluster.ts'
 import { type Binaries, isRoot, type Owner, ROOT_HOME, runBinary } from './postgres-binaries.ts'
 import { codeOf } from './system-error.ts'
 
 /** A folder that PostgreSQL may use: its real path, whom it runs as, and whether a database is in it yet. */
 export type DataFolder = { path: string; owner: Owner; isNew: boolean }
+
+// A server that was just killed in the middle of creating takes a moment to die.
+const CREATOR_PATIENCE_MS = 2_000
+const CREATOR_POLL_MS = 50
 
 const OTHER_FOLDER = 'choose another folder with --data-dir or COUNTERSIGN_DATA_DIR'
 
@@ -54,16 +59,24 @@ async function inspect(folder: string, major: string): Promise<'new' | 'complete
   if (!facts.isDirectory())
     throw new OperatorError(`${folder} is not a folder: delete it, or ${OTHER_FOLDER}.`)
   assertOwned(folder, facts.uid)
+  const state = await readSettledState(folder)
   const names = await readdir(folder)
   const version = await readVersion(folder, names)
   if (version !== undefined && version !== major) refuseVersion(folder, version, major)
-  const state = await readClusterState(folder)
-  if (state === 'being created') throw beingCreated(folder)
   if (state === 'abandoned') return 'new'
   if (state === 'complete' && version === major) return 'complete'
   const strange = names.find((name) => !isOfState(name))
   if (strange !== undefined) refuseForeign(folder, strange)
   return 'new'
+}
+
+async function readSettledState(folder: string): Promise<ClusterState> {
+  for (let waitedMs = 0; waitedMs < CREATOR_PATIENCE_MS; waitedMs += CREATOR_POLL_MS) {
+    const state = await readClusterState(folder)
+    if (state !== 'being created') return state
+    await sleep(CREATOR_POLL_MS)
+  }
+  throw beingCreated(folder)
 }
 
 async function openExisting(named: string, binaries: Binaries): Promise<DataFolder> {
