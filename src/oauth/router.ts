@@ -3,6 +3,7 @@ import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
 import { readBody } from '../http/form.ts'
 import { allowOnly } from '../http/methods.ts'
+import { refusePlaintext } from '../http/plaintext.ts'
 import { contextOf, noteRefusal } from '../http/request-context.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
@@ -27,6 +28,7 @@ const PUBLIC_CACHE_CONTROL = 'public, max-age=300'
 export function createOAuthRouter(services: OAuthServices): Router {
   const router = Router({ caseSensitive: true })
 
+  if (services.endpoints.issuer.startsWith('https:')) router.use('/oauth', refusePlaintext)
   router.route('/oauth/token').post(readBody, createTokenEndpoint(services)).all(allowOnly('POST'))
   router
     .route('/oauth/introspect')
