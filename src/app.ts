@@ -23,6 +23,7 @@ import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
 import { toEndpoints } from './oauth/metadata.ts'
 import { createRefusalTrail } from './oauth/refusal-trail.ts'
 import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
+import { noStore } from './oauth/wire.ts'
 import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
 import type { KeyRing } from './signing/key-ring.ts'
@@ -121,6 +122,7 @@ export function createApp(options: AppOptions): Express {
   app.use(basePath, createReferencePage())
   app.use(`${basePath}/api/v1`, management)
   app.use((_req, res) => {
+    noStore(res)
     res.status(404).json({ error: 'not_found', error_description: 'There is nothing at this path.' })
   })
   app.use(answerErrors(onBug))
@@ -146,6 +148,7 @@ function answerErrors(onBug: (error: unknown, res: Response) => void): ErrorRequ
     const refusal = toRefusal(error)
     if (refusal === undefined) onBug(error, res)
     else noteRefusal(res, refusal)
+    noStore(res)
     if (refusal?.told.allowedMethods !== undefined)
       res.setHeader('Allow', refusal.told.allowedMethods.join(', '))
     res.status(refusal?.reason === 'method_not_allowed' ? 405 : refusal === undefined ? 500 : 503)
