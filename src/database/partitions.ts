@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import type { Config } from '../config.ts'
 import type { Database } from './tables.ts'
 
 /** How a record table is cut, how far ahead partitions stand ready and how long history is kept. */
@@ -18,25 +19,37 @@ const PARTITIONINGS: readonly Partitioning[] = [
 /** How long each kind of record is kept, in days; whole partitions go once all of theirs is older. */
 export type Retention = { grantRecordDays: number; auditEventDays: number }
 
+/** The configured retention. */
+export function retentionOf(
+  config: Pick<Config, 'grantRecordRetentionDays' | 'auditRetentionDays'>,
+): Retention {
+  return { grantRecordDays: config.grantRecordRetentionDays, auditEventDays: config.auditRetentionDays }
+}
+
 export type PartitionChanges = { created: string[]; dropped: string[] }
 
-/** One node maintains at a time; others skip their turn. */
-const MAINTENANCE_LOCK = sql<boolean>`pg_try_advisory_lock(4207, 2)`
+/** One node maintains at a time. */
+const MAINTENANCE_LOCK = {
+  skip: sql<{ locked: boolean }>`select pg_try_advisory_lock(4207, 2) as locked`,
+  wait: sql<{ locked: boolean }>`select true as locked from pg_advisory_lock(4207, 2)`,
+}
 const MAINTENANCE_UNLOCK = sql`select pg_advisory_unlock(4207, 2)`
 /** Requests matter more: when a table is busy, the next turn will do. */
 const LOCK_TIMEOUT = sql`set lock_timeout = '2s'`
 
 /**
  * Creates the partitions that the coming days need and drops those that hold only expired history
- * (promise 6). Safe to call on any number of nodes at once, as often as wished. `now` in milliseconds.
+ * (promise 6). Safe to call on any number of nodes at once, as often as wished. While another node is at it,
+ * this one skips its turn, or waits: at a start, when the partitions must be there. `now` in milliseconds.
  */
 export async function maintainPartitions(
   db: Kysely<Database>,
   now: number,
   retention: Retention,
+  whenBusy: 'skip' | 'wait' = 'skip',
 ): Promise<PartitionChanges> {
   return db.connection().execute(async (connection) => {
-    const { rows } = await sql<{ locked: boolean }>`select ${MAINTENANCE_LOCK} as locked`.execute(connection)
+    const { rows } = await MAINTENANCE_LOCK[whenBusy].execute(connection)
     if (rows[0]?.locked !== true) return { created: [], dropped: [] }
     try {
       await LOCK_TIMEOUT.execute(connection)

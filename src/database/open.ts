@@ -1,0 +1,93 @@
+import type { Config } from '../config.ts'
+import { codeOf, messageOf, OperatorError } from '../errors.ts'
+import { connectDatabase, type DatabaseConnection } from './connect.ts'
+import { type EmbeddedPostgres, startEmbedded } from './embedded.ts'
+import { assertNotNewer, migrate, readSchemaState } from './migrate.ts'
+
+/** A database that answers, and where its data is when it is the embedded one. */
+export type OpenDatabase = DatabaseConnection & { dataDir: string | undefined }
+
+export type OpenOptions = {
+  /** Told of connections that break while idle; the pool replaces them by itself. */
+  onIdleError: (error: Error) => void
+  /** Told what the operator should know of the embedded database, a line at a time. */
+  tell: (line: string) => void
+}
+
+/**
+ * Opens the database of the configuration: starts the embedded one, or reaches for `DATABASE_URL`. Closing
+ * stops what was started. Throws OperatorError that says where it was looked for and what to check.
+ */
+export async function openDatabase(
+  config: Pick<Config, 'database' | 'databasePoolSize'>,
+  options: OpenOptions,
+): Promise<OpenDatabase> {
+  const pool = { maxConnections: config.databasePoolSize, onIdleError: options.onIdleError }
+  if (config.database.kind === 'external') {
+    const connection = connectDatabase({ url: config.database.url }, pool)
+    await assertReachable(connection, config.database.url)
+    return { ...connection, dataDir: undefined }
+  }
+  const embedded = await startEmbedded({ dataDir: config.database.dataDir, log: options.tell })
+  const connection = connectDatabase(embedded.connection, pool)
+  return { ...connection, dataDir: embedded.dataDir, close: () => closeBoth(connection, embedded) }
+}
+
+/**
+ * Brings the schema to where the code needs it: always in the embedded database, elsewhere only when told to,
+ * since the upgrade of a shared database is the operator's decision. Answers the names of what was applied.
+ * Throws OperatorError for pending migrations that may not be applied, and for a schema newer than the code.
+ */
+export async function prepareSchema(
+  { db }: DatabaseConnection,
+  config: Pick<Config, 'database' | 'migrate'>,
+): Promise<string[]> {
+  if (config.migrate || config.database.kind === 'embedded') return migrate(db)
+  const state = await readSchemaState(db)
+  assertNotNewer(state)
+  if (state.pending.length === 0) return []
+  throw new OperatorError(
+    `The database lacks ${state.pending.length === 1 ? 'a migration' : `${state.pending.length} migrations`} ` +
+      `(${state.pending.join(', ')}). Run countersign migrate, or set COUNTERSIGN_MIGRATE=true.`,
+  )
+}
+
+async function closeBoth(connection: DatabaseConnection, embedded: EmbeddedPostgres): Promise<void> {
+  await connection.close()
+  await embedded.stop()
+}
+
+async function assertReachable(connection: DatabaseConnection, url: string): Promise<void> {
+  try {
+    await connection.pool.query('select 1')
+  } catch (error) {
+    await connection.close()
+    throw new OperatorError(explain(error, describeAddress(url)), { cause: error })
+  }
+}
+
+/** SQLSTATE classes of a server that answered and refused: 28 authorization, 3D no such database. */
+const REFUSED_BY_SERVER = /^(28|3D)/
+
+/** Neither the URL nor its password is repeated. */
+function explain(error: unknown, address: string): string {
+  const reason = reasonOf(error)
+  if (REFUSED_BY_SERVER.test(codeOf(error) ?? '')) {
+    return `PostgreSQL at ${address} refuses the connection (${reason}). Check user, password and database name in DATABASE_URL.`
+  }
+  return `Cannot reach PostgreSQL at ${address} (${reason}). Check DATABASE_URL, and that the server runs and can be reached from here.`
+}
+
+/** Node tries every address of a name and reports them together, without a message of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  return messageOf(error) || (codeOf(error) ?? 'no reason given')
+}
+
+function describeAddress(url: string): string {
+  const parsed = URL.parse(url)
+  if (parsed === null) return 'the address in DATABASE_URL'
+  const socket = parsed.searchParams.get('host')
+  if (socket !== null) return socket
+  return `${parsed.hostname === '' ? 'localhost' : decodeURIComponent(parsed.hostname)}:${parsed.port === '' ? '5432' : parsed.port}`
+}

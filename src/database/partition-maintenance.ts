@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts'
+import type { Db } from './connect.ts'
+import { maintainPartitions, type PartitionChanges, type Retention } from './partitions.ts'
+
+const INTERVAL_MILLISECONDS = 3_600_000
+const RETRY_MILLISECONDS = 60_000
+
+/**
+ * Makes the partitions of now and keeps them made: a turn every hour, after a failure every minute. The first
+ * turn is done when this resolves, and throws when it fails, since nothing can be recorded without partitions.
+ * Answers the function that ends it and waits for a turn under way.
+ */
+export async function startPartitionMaintenance(
+  db: Db,
+  options: {
+    clock: Clock
+    retention: Retention
+    /** Told of partitions that a later turn created or dropped. */
+    onChange: (changes: PartitionChanges) => void
+    /** Told of a turn that failed. */
+    onFailure: (error: unknown) => void
+  },
+): Promise<() => Promise<void>> {
+  const { clock, retention } = options
+  let turn: Promise<void> = Promise.resolve()
+  let timer: NodeJS.Timeout | undefined
+
+  const schedule = (milliseconds: number) => {
+    timer = setTimeout(() => {
+      turn = takeTurn()
+    }, milliseconds)
+    timer.unref()
+  }
+  const takeTurn = async () => {
+    let pause = INTERVAL_MILLISECONDS
+    try {
+      const changes = await maintainPartitions(db, clock.now(), retention)
+      if (changes.created.length + changes.dropped.length > 0) options.onChange(changes)
+    } catch (error) {
+      options.onFailure(error)
+      pause = RETRY_MILLISECONDS
+    }
+    if (timer !== undefined) schedule(pause)
+  }
+
+  await maintainPartitions(db, clock.now(), retention, 'wait')
+  schedule(INTERVAL_MILLISECONDS)
+  return async () => {
+    clearTimeout(timer)
+    timer = undefined
+    await turn
+  }
+}
