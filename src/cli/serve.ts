@@ -1,0 +1,114 @@
+import { resolve } from 'node:path'
+import manifest from '../../package.json' with { type: 'json' }
+import { systemClock } from '../clock.ts'
+import { type Config, readConfig } from '../config.ts'
+import { createLogger } from '../observability/logger.ts'
+import { type RunningServer, startServer } from '../server.ts'
+import { type ConfigurationFlags, toSettings } from './flags.ts'
+import { COMMAND, DEMO_COMMAND } from './invocation.ts'
+
+/** Within this time a signal is the first one again: npm passes Ctrl-C on to a server that has it already. */
+const ECHO_MILLISECONDS = 1_000
+/** What a shell makes of a process that a signal ended. */
+const SIGNAL_EXIT_BASE = 128
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
+
+/**
+ * Runs the server until SIGTERM or SIGINT, then answers what is under way and ends with exit code 0; a signal
+ * while it starts takes effect once it has. A second signal ends it at once. Throws OperatorError for what the operator must mend.
+ */
+export async function serve(flags: ConfigurationFlags): Promise<void> {
+  const config = readConfig(toSettings(flags))
+  const logger = createLogger(config.logLevel)
+  const stopSignal = nextSignal()
+  let tell = print
+  const server = await startServer(config, {
+    clock: systemClock,
+    logger,
+    tell: (line) => tell(line),
+    validateResponses: false,
+  })
+  tell = (line) => logger.warn(line)
+  print(describeStart(config, server))
+
+  const signal = await stopSignal
+  logger.info({ signal }, 'stopping')
+  await server.stop()
+  logger.info('stopped')
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** Resolves with the first signal; from then on another one ends the process. */
+function nextSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    let firstAt: number | undefined
+    for (const [signal, number] of Object.entries(SIGNALS)) {
+      process.on(signal, () => {
+        if (firstAt !== undefined && performance.now() - firstAt > ECHO_MILLISECONDS) {
+          process.exit(SIGNAL_EXIT_BASE + number)
+        }
+        firstAt ??= performance.now()
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** What the operator sees first: where everything is, and what to do next. */
+function describeStart(config: Config, server: RunningServer): string {
+  const facts: [string, string][] = [
+    ['Issuer', server.issuer],
+    ['Listening on', server.url],
+    ['API reference', `${server.issuer}/docs`],
+    [
+      'Data',
+      server.dataDir === undefined ? 'PostgreSQL of DATABASE_URL' : `${server.dataDir} (embedded PostgreSQL)`,
+    ],
+    ['Operator key', describeOperatorKey(server)],
+  ]
+  const width = Math.max(...facts.map(([name]) => name.length)) + 2
+  return [
+    '',
+    `Countersign ${manifest.version}`,
+    '',
+    ...facts.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
+    '',
+    ...describeNext(config, server).map((line) => `  ${line}`),
+    '',
+  ].join('\n')
+}
+
+function describeOperatorKey({ operatorKeyFile: file }: RunningServer): string {
+  switch (file?.state) {
+    case undefined:
+      return 'the account operator was deleted'
+    case 'created':
+      return `${file.path} (new: whoever has this file owns the installation)`
+    case 'present':
+      return file.path
+    case 'foreign':
+      return `not here: ${file.path} is of another installation`
+    case 'absent':
+      return file.hasKeys ? 'registered; no key file here' : 'none yet'
+  }
+}
+
+function describeNext(config: Config, { operatorKeyFile: file, issuer }: RunningServer): string[] {
+  if (file === undefined) return []
+  if (!file.hasKeys) {
+    return [`Register a key of the operator:  ${COMMAND} bootstrap --public-key FILE`]
+  }
+  if (file.state !== 'created' && file.state !== 'present') return []
+  const moved = file.issuer === issuer ? '' : ` --issuer ${issuer}`
+  const token = `${COMMAND} token --key-file ${shorten(config.keysDir, file.path)}${moved}`
+  return [`Try in another terminal:  ${token}`, `Or see the whole story:   ${DEMO_COMMAND}`]
+}
+
+/** The path as the operator gave it, when that means the same. */
+function shorten(keysDir: string, path: string): string {
+  const given = `${keysDir.replace(/^\.\//, '')}/operator.json`
+  return resolve(given) === path ? given : path
+}

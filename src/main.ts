@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+import { createProgram } from './cli/program.ts'
+import { OperatorError } from './errors.ts'
+
+/** sysexits.h EX_SOFTWARE: a bug of ours, not a fault of the person or the machine. */
+const EXIT_BUG = 70
+
+process.on('uncaughtException', (error) => {
+  report(error)
+  process.exit()
+})
+await createProgram().parseAsync().catch(report)
+
+/** What the person must mend is one line without a stack; anything else is a bug and shows where it is. */
+function report(error: unknown): void {
+  const isOperators = error instanceof OperatorError
+  process.exitCode = isOperators ? 1 : EXIT_BUG
+  process.stderr.write(
+    isOperators ? `countersign: ${error.message}\n` : `This is a bug in Countersign.\n${describe(error)}\n`,
+  )
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
