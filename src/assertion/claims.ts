@@ -30,7 +30,7 @@ type Claims = Readonly<Record<string, unknown>>
 
 /**
  * Judges the claims of an assertion whose signature holds, in the order of RFC 7523 §3: sub, aud, exp, nbf,
- * iat, jti. All other claims are ignored (§3, 8). Throws Refusal with the first fault.
+ * iat, jti; then scope. All other claims are ignored (§3, 8). Throws Refusal with the first fault.
  */
 export function checkClaims(claims: Claims, context: ClaimsContext): GrantClaims {
   const subject = requireSubject(claims, context)
@@ -39,7 +39,7 @@ export function checkClaims(claims: Claims, context: ClaimsContext): GrantClaims
   requireBegun(claims, context)
   requireShortLife(claims, expiresAt, context)
   const jti = requireJti(claims, context)
-  return { subject, expiresAt, jti, scope: typeof claims.scope === 'string' ? claims.scope : undefined }
+  return { subject, expiresAt, jti, scope: requireScope(claims) }
 }
 
 /** §3, 2. Without delegation the only subject is the issuer itself, named by id or email. */
@@ -117,6 +117,16 @@ function requireJti(claims: Claims, { issuer }: ClaimsContext): string | undefin
     'claim_malformed',
     { claim: 'jti' },
     told(`jti must be a string of 1 to ${MAX_JTI_LENGTH} characters`),
+  )
+}
+
+/** RFC 8693 §4.2: one string. Any other type is refused, not ignored: a ceiling that was meant must not vanish. */
+function requireScope({ scope }: Claims): string | undefined {
+  if (scope === undefined || typeof scope === 'string') return scope
+  throw new Refusal(
+    'claim_malformed',
+    { claim: 'scope', received: shorten(scope) },
+    told('scope must be a string of names separated by spaces'),
   )
 }
 

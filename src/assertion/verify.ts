@@ -58,7 +58,10 @@ function parseAssertion(assertion: string): UnverifiedJwt {
   }
   const jwt = parseCompact(assertion)
   if (!GRANT_TYPES.includes(normalizeType(jwt.header.typ))) {
-    throw new Refusal('assertion_type_unexpected', { typ: jwt.header.typ, expected: GRANT_TYPES })
+    throw new Refusal('assertion_type_unexpected', {
+      received: jwt.header.typ?.slice(0, 100),
+      expected: GRANT_TYPES,
+    })
   }
   return jwt
 }
