@@ -14,10 +14,9 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { OperatorError } from '../errors.ts'
+import { codeOf, OperatorError } from '../errors.ts'
 import { beingCreated, type ClusterState, isOfState, readClusterState } from './new-cluster.ts'
 import { type Binaries, isRoot, type Owner, ROOT_HOME, runBinary } from './postgres-binaries.ts'
-import { codeOf } from './system-error.ts'
 
 /** A folder that PostgreSQL may use: its real path, whom it runs as, and whether a database is in it yet. */
 export type DataFolder = { path: string; owner: Owner; isNew: boolean }

@@ -1,13 +1,12 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import { OperatorError } from '../errors.ts'
+import { codeOf, messageOf, OperatorError } from '../errors.ts'
 import { type Cluster, clusterSettings, openSocketFolder, SOCKET_PORT, wasStartedAlike } from './cluster.ts'
 import { openDataFolder } from './data-folder.ts'
 import { CLUSTER_NAME, createCluster } from './new-cluster.ts'
 import { findBinaries } from './postgres-binaries.ts'
 import { findPostgres, startPostgres, stopPostgres } from './postmaster.ts'
-import { codeOf, messageOf } from './system-error.ts'
 
 /** A PostgreSQL of our own that runs and is ours alone, until `stop`. */
 export type EmbeddedPostgres = {

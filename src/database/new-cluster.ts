@@ -1,11 +1,10 @@
 import { link, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemClock } from '../clock.ts'
-import { OperatorError } from '../errors.ts'
+import { codeOf, OperatorError } from '../errors.ts'
 import { type Binaries, type Owner, runBinary } from './postgres-binaries.ts'
 import { culprit } from './postgres-log.ts'
 import { readCommandLine } from './process-status.ts'
-import { codeOf } from './system-error.ts'
 
 /** The superuser, and the database, of the embedded PostgreSQL. */
 export const CLUSTER_NAME = 'countersign'

@@ -2,8 +2,7 @@ import { execFile } from 'node:child_process'
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
-import { OperatorError } from '../errors.ts'
-import { messageOf } from './system-error.ts'
+import { messageOf, OperatorError } from '../errors.ts'
 
 /** The programs of the embedded PostgreSQL, as absolute paths, and its major version (`18`). */
 export type Binaries = { initdb: string; pgCtl: string; postgres: string; major: string }

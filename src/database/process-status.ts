@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { codeOf } from './system-error.ts'
+import { codeOf } from '../errors.ts'
 
 /** Whether no process has this id. One that we may not signal is alive too. */
 export function isDead(pid: number): boolean {
