@@ -75,8 +75,9 @@ const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 /** What must never stand in a log (promise 4): checked over every suite when its server closes. */
 const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[ts]_[\w-]{43}|"d":"/
 
+/** With `connection`, `clock` and `issuer` of another server: a second node of the same installation. */
 export async function startTestServer(
-  options: { connection?: DatabaseConnection; clock?: TestClock } = {},
+  options: { connection?: DatabaseConnection; clock?: TestClock; issuer?: string } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? createTestClock()
   const database = options.connection === undefined ? await createTestDatabase() : undefined
@@ -92,7 +93,8 @@ export async function startTestServer(
   let handler: RequestListener = (_req, res) => res.writeHead(503).end()
   const http = createServer((req, res) => handler(req, res))
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
-  const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const issuer = options.issuer ?? url
 
   const maintain = async () => {
     await maintainPartitions(connection.db, clock.now(), { grantRecordDays: 30, auditEventDays: 400 })
@@ -120,7 +122,7 @@ export async function startTestServer(
 
   let operator: { token: string; goodUntil: number } | undefined
   const server: TestServer = {
-    url: issuer,
+    url,
     issuer,
     tokenEndpoint: `${issuer}/oauth/token`,
     clock,
@@ -149,7 +151,7 @@ export async function startTestServer(
     const body =
       typeof form === 'string' ? form : new URLSearchParams(form as Record<string, string>).toString()
     return toAnswer(
-      await fetch(issuer + path, {
+      await fetch(url + path, {
         method: 'POST',
         redirect: 'manual',
         headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
@@ -184,7 +186,7 @@ export async function startTestServer(
     const headers: Record<string, string> = { authorization: `Bearer ${await operatorToken()}` }
     if (body !== undefined) headers['content-type'] = 'application/json'
     return toAnswer(
-      await fetch(`${issuer}/api/v1${path}`, {
+      await fetch(`${url}/api/v1${path}`, {
         method,
         headers,
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
