@@ -4,6 +4,8 @@ import { OperatorError } from '../errors.ts'
 
 /** How long requests under way may take to finish once the server is told to stop. */
 const DRAIN_MILLISECONDS = 10_000
+/** How soon a kept-alive connection is closed once its last request is answered. */
+const SWEEP_MILLISECONDS = 50
 
 export type Listener = {
   /** The port that is in fact listened on. */
@@ -49,10 +51,12 @@ function explain(error: NodeJS.ErrnoException, host: string, port: number): stri
 function drain(server: Server): Promise<void> {
   return new Promise((resolve) => {
     const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MILLISECONDS)
+    // Node closes those that are idle now, and would let each of the others wait for a further request.
+    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MILLISECONDS)
     server.close(() => {
       clearTimeout(impatience)
+      clearInterval(sweep)
       resolve()
     })
-    server.closeIdleConnections()
   })
 }
