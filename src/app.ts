@@ -104,7 +104,6 @@ export function createApp(options: AppOptions): Express {
     db: connection.db,
     clock,
     issuer,
-    tokenEndpoint: endpoints.tokenEndpoint,
     inspectToken,
     generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
     validateResponses: options.validateResponses,

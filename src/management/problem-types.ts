@@ -1,0 +1,161 @@
+import type { Reason } from '../errors.ts'
+
+/** What does not change from one occurrence to the next; `detail` is for when there is nothing more exact. */
+export type ProblemType = { code: string; status: number; title: string; detail: string }
+
+/** A bug of ours: the caller can only quote the request id. */
+export const INTERNAL_ERROR: ProblemType = {
+  code: 'internal_error',
+  status: 500,
+  title: 'The server met an unexpected condition',
+  detail: 'The log of the server has the reason under the request id.',
+}
+
+/**
+ * What a caller of the management API is told for each reason (RFC 9457). The code is the reason; titles and
+ * details are fixed texts of ours.
+ */
+export function toProblemType(reason: Reason): ProblemType {
+  switch (reason) {
+    case 'request_malformed':
+    case 'parameter_missing':
+    case 'parameter_repeated':
+      return problem(
+        reason,
+        400,
+        'The request cannot be read',
+        'Send a request as openapi.yaml describes it.',
+      )
+    case 'media_type_unsupported':
+      return problem(
+        reason,
+        415,
+        'The content type is not supported',
+        'Send JSON in UTF-8 as application/json.',
+      )
+    case 'body_too_large':
+      return problem(reason, 413, 'The body is too large', 'Send at most 64 KiB.')
+    case 'method_not_allowed':
+      return problem(reason, 405, 'The method is not allowed', 'Use one of the methods in the Allow header.')
+    case 'not_found':
+      return problem(reason, 404, 'There is nothing at this path', 'Look the path up in openapi.yaml.')
+    case 'too_many_requests':
+      return problem(reason, 429, 'Too many requests', 'Try again after the time in Retry-After.')
+    case 'database_unavailable':
+      return problem(reason, 503, 'Temporarily unavailable', 'Try again after the time in Retry-After.')
+    case 'credentials_missing':
+      return problem(
+        reason,
+        401,
+        'An access token is required',
+        'Send Authorization: Bearer and an access token.',
+      )
+    case 'credentials_malformed':
+      return problem(
+        reason,
+        400,
+        'The Authorization header cannot be read',
+        'Send Bearer, one space and one access token.',
+      )
+    case 'credentials_ambiguous':
+      return problem(
+        reason,
+        400,
+        'Credentials are given more than once',
+        'Send the access token in the Authorization header alone.',
+      )
+    case 'credentials_invalid':
+    case 'token_invalid':
+      return problem(
+        'token_invalid',
+        401,
+        'The access token does not hold here',
+        'Get a new one at the token endpoint, for the management API.',
+      )
+    case 'permission_missing':
+      return problem(
+        reason,
+        403,
+        'A permission is missing',
+        'Use a token with the permission that this call needs.',
+      )
+    case 'permission_not_held':
+      return problem(
+        reason,
+        403,
+        'You can give only what you have',
+        'Leave out what you do not have yourself.',
+      )
+    case 'input_invalid':
+      return problem(reason, 422, 'The input is not valid', 'Mend what errors points at.')
+    case 'private_key_given':
+      return problem(reason, 422, 'A private key was sent', 'Send only the public half.')
+    case 'resource_not_found':
+      return problem(reason, 404, 'Not found', 'There is nothing with that id.')
+    case 'slug_taken':
+      return problem(reason, 409, 'The slug is taken', 'Choose another slug.')
+    case 'identifier_taken':
+      return problem(reason, 409, 'The identifier is taken', 'Choose another identifier.')
+    case 'key_material_taken':
+      return problem(reason, 409, 'The key material is taken', 'Make a new pair.')
+    case 'kid_taken':
+      return problem(reason, 409, 'The kid is taken', 'Choose another kid.')
+    case 'key_limit_reached':
+      return problem(reason, 409, 'The account has as many keys as it may', 'Delete one first.')
+    case 'key_generation_forbidden':
+      return problem(
+        reason,
+        409,
+        'The organization does not let keys be generated here',
+        'Make the pair yourself and register its public half.',
+      )
+    case 'key_generation_busy':
+      return problem(
+        reason,
+        429,
+        'Too many keys are being generated',
+        'Try again after the time in Retry-After.',
+      )
+    case 'key_already_revoked':
+      return problem(reason, 409, 'The key is revoked', 'A revoked key stays so. Make a new one.')
+    case 'organization_not_empty':
+      return problem(reason, 409, 'The organization has accounts', 'Delete its accounts first.')
+    case 'built_in_protected':
+      return problem(reason, 409, 'The installation needs this', 'It cannot be removed.')
+    // Assertions and grants are judged at the token endpoint alone: met here, they are a bug.
+    case 'assertion_too_large':
+    case 'assertion_malformed':
+    case 'assertion_type_unexpected':
+    case 'issuer_unknown':
+    case 'organization_inactive':
+    case 'account_inactive':
+    case 'key_unknown':
+    case 'key_disabled':
+    case 'key_revoked':
+    case 'key_expired':
+    case 'key_not_yet_valid':
+    case 'algorithm_mismatch':
+    case 'signature_invalid':
+    case 'claim_malformed':
+    case 'subject_not_allowed':
+    case 'audience_mismatch':
+    case 'assertion_expired':
+    case 'assertion_not_yet_valid':
+    case 'assertion_lifetime_too_long':
+    case 'jti_required':
+    case 'assertion_replayed':
+    case 'client_mismatch':
+    case 'origin_not_allowed':
+    case 'grant_type_unsupported':
+    case 'scope_malformed':
+    case 'scope_not_granted':
+    case 'target_malformed':
+    case 'target_not_allowed':
+    case 'target_ambiguous':
+      return INTERNAL_ERROR
+  }
+}
+
+function problem(code: string, status: number, title: string, detail: string): ProblemType {
+  return { code, status, title, detail }
+}

@@ -1,0 +1,74 @@
+import type { ErrorRequestHandler, Response } from 'express'
+import { type InputFault, Refusal } from '../errors.ts'
+import { toRefusal } from '../http/fault.ts'
+import { contextOf, noteRefusal } from '../http/request-context.ts'
+import { INTERNAL_ERROR, type ProblemType, toProblemType } from './problem-types.ts'
+
+export type ProblemOptions = {
+  issuer: string
+  /** Called for every error that is not a refusal: a bug. */
+  onBug: (error: unknown, res: Response) => void
+}
+
+/** RFC 6750 §3. */
+const CHALLENGE = 'Bearer realm="countersign"'
+
+/** The last handler of the management API: every error becomes a problem (RFC 9457), in no other form. */
+export function answerProblems(options: ProblemOptions): ErrorRequestHandler {
+  return (error: unknown, _req, res, _next) => {
+    const refusal = isUndecodable(error) ? new Refusal('not_found') : toRefusal(error)
+    const type = refusal === undefined ? INTERNAL_ERROR : toProblemType(refusal.reason)
+    if (type === INTERNAL_ERROR) options.onBug(error, res)
+    if (refusal !== undefined) {
+      noteRefusal(res, refusal)
+      setHeaders(res, refusal, type)
+    }
+    res.setHeader('Cache-Control', 'no-store')
+    res.status(type.status).type('application/problem+json')
+    res.send(JSON.stringify(toProblem(type, refusal, options.issuer, contextOf(res).requestId)))
+  }
+}
+
+/** The members of RFC 9457 §3.1, and ours of http-contract. */
+function toProblem(type: ProblemType, refusal: Refusal | undefined, issuer: string, requestId: string) {
+  const { hint, faults } = refusal?.told ?? {}
+  return {
+    type: `${issuer}/docs/problems#${type.code}`,
+    title: type.title,
+    status: type.status,
+    detail: hint ?? (faults === undefined ? type.detail : summarize(faults)),
+    code: type.code,
+    request_id: requestId,
+    instance: `urn:countersign:request:${requestId}`,
+    ...(faults === undefined ? {} : { errors: faults.map(({ pointer, detail }) => ({ pointer, detail })) }),
+  }
+}
+
+function summarize(faults: readonly InputFault[]): string {
+  return faults.length === 1 ? 'The body has a fault.' : `The body has ${faults.length} faults.`
+}
+
+function setHeaders(res: Response, refusal: Refusal, type: ProblemType): void {
+  const { allowedMethods, retryAfterSeconds } = refusal.told
+  const challenge = toChallenge(refusal, type)
+  if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
+  if (allowedMethods !== undefined) res.setHeader('Allow', allowedMethods.join(', '))
+  if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds))
+}
+
+/** RFC 6750 §3 and §3.1: without credentials no error is named, else the one that fits. */
+function toChallenge(refusal: Refusal, { status }: ProblemType): string | undefined {
+  if (refusal.reason === 'credentials_missing') return CHALLENGE
+  if (refusal.reason === 'credentials_malformed' || refusal.reason === 'credentials_ambiguous')
+    return `${CHALLENGE}, error="invalid_request"`
+  if (status === 401) return `${CHALLENGE}, error="invalid_token"`
+  if (status !== 403) return undefined
+  const needed = refusal.told.neededPermissions
+  const scope = needed === undefined ? '' : `, scope="${needed.join(' ')}"`
+  return `${CHALLENGE}, error="insufficient_scope"${scope}`
+}
+
+/** What Express' router throws for a percent-sequence in a path that is not UTF-8: such a path names nothing. */
+function isUndecodable(error: unknown): boolean {
+  return error instanceof URIError
+}

@@ -1,0 +1,127 @@
+import { type RequestHandler, type Response, Router } from 'express'
+import type { DirectoryServices } from '../directory/services.ts'
+import { Refusal } from '../errors.ts'
+import { allowOnly } from '../http/methods.ts'
+import type { Inspection } from '../tokens/inspect.ts'
+import { authenticate, callerOf, requirePermission } from './authenticate.ts'
+import { parseBody, readBody } from './body.ts'
+import { requireIds } from './ids.ts'
+import { answerProblems } from './problem.ts'
+import type { Route } from './route.ts'
+import { listAuditEvents } from './routes/audit-events.ts'
+import { createKey, getKey, listKeys, revokeKey, updateKey } from './routes/keys.ts'
+import { getMe } from './routes/me.ts'
+import {
+  createOrganization,
+  deleteOrganization,
+  getOrganization,
+  listOrganizations,
+  updateOrganization,
+} from './routes/organizations.ts'
+import { listPermissions } from './routes/permissions.ts'
+import {
+  createResourceServer,
+  deleteResourceServer,
+  getResourceServer,
+  listResourceServers,
+  updateResourceServer,
+} from './routes/resource-servers.ts'
+import { createSecret, deleteSecret, listSecrets } from './routes/secrets.ts'
+import {
+  createServiceAccount,
+  deleteServiceAccount,
+  getServiceAccount,
+  listServiceAccounts,
+  updateServiceAccount,
+} from './routes/service-accounts.ts'
+import { listTokens, revokeAllTokens, revokeToken } from './routes/tokens.ts'
+import { createValidation } from './validation.ts'
+
+const ACCOUNTS = '/organizations/:org/service-accounts'
+const ACCOUNT = `${ACCOUNTS}/:acc`
+const RESOURCE_SERVER = '/resource-servers/:rs'
+
+/** The whole management API: what is called, what it takes to call it, and who answers. */
+export const ROUTES: readonly Route[] = [
+  ['GET', '/me', 'any account', getMe],
+
+  ['GET', '/organizations', 'organizations:read', listOrganizations],
+  ['POST', '/organizations', 'organizations:manage', createOrganization],
+  ['GET', '/organizations/:org', 'organizations:read', getOrganization],
+  ['PATCH', '/organizations/:org', 'organizations:manage', updateOrganization],
+  ['DELETE', '/organizations/:org', 'organizations:manage', deleteOrganization],
+  ['GET', '/organizations/:org/permissions', 'any account', listPermissions],
+  ['GET', '/organizations/:org/audit-events', 'audit:read', listAuditEvents],
+
+  ['GET', ACCOUNTS, 'service_accounts:read', listServiceAccounts],
+  ['POST', ACCOUNTS, 'service_accounts:manage', createServiceAccount],
+  ['GET', ACCOUNT, 'service_accounts:read', getServiceAccount],
+  ['PATCH', ACCOUNT, 'service_accounts:manage', updateServiceAccount],
+  ['DELETE', ACCOUNT, 'service_accounts:manage', deleteServiceAccount],
+
+  ['GET', `${ACCOUNT}/keys`, 'service_accounts:read', listKeys],
+  ['POST', `${ACCOUNT}/keys`, 'service_accounts:manage', createKey],
+  ['GET', `${ACCOUNT}/keys/:key`, 'service_accounts:read', getKey],
+  ['PATCH', `${ACCOUNT}/keys/:key`, 'service_accounts:manage', updateKey],
+  ['DELETE', `${ACCOUNT}/keys/:key`, 'service_accounts:manage', revokeKey],
+
+  ['GET', `${ACCOUNT}/tokens`, 'service_accounts:read', listTokens],
+  ['DELETE', `${ACCOUNT}/tokens`, 'service_accounts:manage', revokeAllTokens],
+  ['DELETE', `${ACCOUNT}/tokens/:tok`, 'service_accounts:manage', revokeToken],
+
+  ['GET', '/resource-servers', 'resource_servers:read', listResourceServers],
+  ['POST', '/resource-servers', 'resource_servers:manage', createResourceServer],
+  ['GET', RESOURCE_SERVER, 'resource_servers:read', getResourceServer],
+  ['PATCH', RESOURCE_SERVER, 'resource_servers:manage', updateResourceServer],
+  ['DELETE', RESOURCE_SERVER, 'resource_servers:manage', deleteResourceServer],
+  ['GET', `${RESOURCE_SERVER}/secrets`, 'resource_servers:read', listSecrets],
+  ['POST', `${RESOURCE_SERVER}/secrets`, 'resource_servers:manage', createSecret],
+  ['DELETE', `${RESOURCE_SERVER}/secrets/:id`, 'resource_servers:manage', deleteSecret],
+]
+
+export type ManagementOptions = DirectoryServices & {
+  inspectToken: (token: string) => Promise<Inspection>
+  /** Also check our own answers against openapi.yaml; on in the tests. */
+  validateResponses: boolean
+  /** Called for every error that is not a refusal: a bug. */
+  onBug: (error: unknown, res: Response) => void
+}
+
+/**
+ * The management API, to be mounted at `/api/v1` below the issuer's path. Each request goes the same way: who
+ * calls, may they, can it be read, is it as the contract says; then the directory's rule, then the answer.
+ */
+export function createManagementRouter(options: ManagementOptions): Router {
+  const router = Router({ caseSensitive: true, strict: true })
+  const identify = authenticate(options)
+  const validate = createValidation(options)
+  for (const path of new Set(ROUTES.map(([, routePath]) => routePath))) {
+    const route = router.route(path)
+    const served = ROUTES.filter(([, routePath]) => routePath === path)
+    for (const [method, , permission, handle] of served) {
+      const permit = permission === 'any account' ? [] : [requirePermission(permission)]
+      const name = method.toLowerCase() as Lowercase<typeof method>
+      route[name](readBody, identify, ...permit, requireIds, parseBody, validate, answer(options, handle))
+    }
+    route.all(allowOnly(...served.flatMap(([method]) => (method === 'GET' ? [method, 'HEAD'] : [method]))))
+  }
+  router.use((req) => {
+    throw new Refusal('not_found', { path: req.path })
+  })
+  router.use(answerProblems(options))
+  return router
+}
+
+function answer(services: DirectoryServices, handle: Route[3]): RequestHandler {
+  return async (req, res) => {
+    const { actor, token } = callerOf(res)
+    const params = req.params as Record<string, string>
+    const reply = await handle({ services, actor, token, params, query: req.query, body: req.body })
+    // Answers may hold secrets that are shown once, and all of them are for this caller alone.
+    res.setHeader('Cache-Control', 'no-store')
+    if (reply.status === 201) res.setHeader('Location', `${req.baseUrl}${reply.location}`)
+    res.status(reply.status)
+    if (reply.status === 204) res.end()
+    else res.json(reply.body)
+  }
+}

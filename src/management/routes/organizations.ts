@@ -1,0 +1,74 @@
+import type { OrganizationRow, OrganizationSettings } from '../../database/tables.ts'
+import * as directory from '../../directory/organizations.ts'
+import { getOrganization as readOrganization } from '../../directory/reach.ts'
+import { type Call, organizationOf, pageOf, type Reply } from '../route.ts'
+import { showTime } from '../time.ts'
+
+type SettingsInput = Partial<{
+  require_jti: boolean
+  max_key_lifetime_days: number | null
+  allow_generated_keys: boolean
+  max_keys_per_account: number
+}>
+
+export async function listOrganizations(call: Call): Promise<Reply> {
+  const { items, nextCursor } = await directory.listOrganizations(call.services, call.actor, pageOf(call))
+  return { status: 200, body: { items: items.map(present), next_cursor: nextCursor } }
+}
+
+export async function createOrganization({ services, actor, body }: Call): Promise<Reply> {
+  const { slug, name, settings } = body
+  const request = { slug, name, settings: toSettings(settings) }
+  const organization = await directory.createOrganization(services, actor, request)
+  return { status: 201, body: present(organization), location: `/organizations/${organization.id}` }
+}
+
+export async function getOrganization(call: Call): Promise<Reply> {
+  const organization = await readOrganization(call.services.db, call.actor, organizationOf(call))
+  return { status: 200, body: present(organization) }
+}
+
+export async function updateOrganization(call: Call): Promise<Reply> {
+  const { name, status, settings } = call.body
+  const patch = { name, status, settings: toSettings(settings) }
+  const organization = await directory.updateOrganization(
+    call.services,
+    call.actor,
+    organizationOf(call),
+    patch,
+  )
+  return { status: 200, body: present(organization) }
+}
+
+export async function deleteOrganization(call: Call): Promise<Reply> {
+  await directory.deleteOrganization(call.services, call.actor, organizationOf(call))
+  return { status: 204 }
+}
+
+function toSettings(input: SettingsInput = {}): Partial<OrganizationSettings> {
+  const { require_jti, max_key_lifetime_days, allow_generated_keys, max_keys_per_account } = input
+  return {
+    ...(require_jti !== undefined && { requireJti: require_jti }),
+    ...(max_key_lifetime_days !== undefined && { maxKeyLifetimeDays: max_key_lifetime_days }),
+    ...(allow_generated_keys !== undefined && { allowGeneratedKeys: allow_generated_keys }),
+    ...(max_keys_per_account !== undefined && { maxKeysPerAccount: max_keys_per_account }),
+  }
+}
+
+function present(organization: OrganizationRow) {
+  const { id, slug, name, status, settings, createdAt, updatedAt } = organization
+  return {
+    id,
+    slug,
+    name,
+    status,
+    settings: {
+      require_jti: settings.requireJti,
+      max_key_lifetime_days: settings.maxKeyLifetimeDays,
+      allow_generated_keys: settings.allowGeneratedKeys,
+      max_keys_per_account: settings.maxKeysPerAccount,
+    },
+    created_at: showTime(createdAt),
+    updated_at: showTime(updatedAt),
+  }
+}

@@ -1,0 +1,69 @@
+import type { ResourceServer } from '../../database/queries/resource-servers.ts'
+import type { Definition } from '../../directory/definitions.ts'
+import * as directory from '../../directory/resource-servers.ts'
+import { type Call, pageOf, type Reply } from '../route.ts'
+import { showTime } from '../time.ts'
+
+type PermissionInput = { name: string; description?: string }
+
+export async function listResourceServers(call: Call): Promise<Reply> {
+  const listing = await directory.listResourceServers(call.services, call.actor, pageOf(call))
+  return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
+}
+
+export async function createResourceServer({ services, actor, body }: Call): Promise<Reply> {
+  const server = await directory.createResourceServer(services, actor, {
+    identifier: body.identifier,
+    name: body.name,
+    tokenFormat: body.token_format,
+    signingAlgorithm: body.signing_algorithm,
+    tokenLifetimeSeconds: body.token_lifetime_seconds,
+    permissions: toDefinitions(body.permissions) ?? [],
+  })
+  return { status: 201, body: present(server), location: `/resource-servers/${server.id}` }
+}
+
+export async function getResourceServer(call: Call): Promise<Reply> {
+  const server = await directory.getResourceServer(call.services, call.actor, serverOf(call))
+  return { status: 200, body: present(server) }
+}
+
+export async function updateResourceServer(call: Call): Promise<Reply> {
+  const { body } = call
+  const server = await directory.updateResourceServer(call.services, call.actor, serverOf(call), {
+    name: body.name,
+    tokenFormat: body.token_format,
+    signingAlgorithm: body.signing_algorithm,
+    tokenLifetimeSeconds: body.token_lifetime_seconds,
+    permissions: toDefinitions(body.permissions),
+  })
+  return { status: 200, body: present(server) }
+}
+
+export async function deleteResourceServer(call: Call): Promise<Reply> {
+  await directory.deleteResourceServer(call.services, call.actor, serverOf(call))
+  return { status: 204 }
+}
+
+function toDefinitions(input: readonly PermissionInput[] | undefined): Definition[] | undefined {
+  return input?.map(({ name, description = '' }) => ({ name, description }))
+}
+
+function present(server: ResourceServer) {
+  return {
+    id: server.id,
+    identifier: server.identifier,
+    name: server.name,
+    token_format: server.tokenFormat,
+    signing_algorithm: server.signingAlgorithm,
+    token_lifetime_seconds: server.tokenLifetimeSeconds,
+    permissions: server.permissions,
+    built_in: server.builtIn,
+    created_at: showTime(server.createdAt),
+    updated_at: showTime(server.updatedAt),
+  }
+}
+
+function serverOf({ params }: Call): string {
+  return params.rs as string
+}

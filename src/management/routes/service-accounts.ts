@@ -1,0 +1,118 @@
+import type { DirectPermission, ServiceAccount } from '../../database/queries/accounts.ts'
+import type { AssertionPolicy } from '../../database/tables.ts'
+import { getServiceAccount as readServiceAccount } from '../../directory/service-account-reach.ts'
+import * as directory from '../../directory/service-accounts.ts'
+import { accountOf, type Call, organizationOf, pageOf, type Reply } from '../route.ts'
+import { showTime } from '../time.ts'
+import { presentCreatedKey, toKeyRequest } from './keys.ts'
+
+type PermissionInput = { resource_server_id: string; permission: string }
+
+type PolicyInput = Partial<{
+  profile: AssertionPolicy['profile']
+  require_jti: boolean
+  max_lifetime_seconds: number
+  extra_audiences: string[]
+}>
+
+export async function listServiceAccounts(call: Call): Promise<Reply> {
+  const { services, actor } = call
+  const listing = await directory.listServiceAccounts(services, actor, organizationOf(call), pageOf(call))
+  return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
+}
+
+export async function createServiceAccount(call: Call): Promise<Reply> {
+  const { name, slug, description, owner_contact, permissions, assertion_policy, initial_key } = call.body
+  const { account, initialKey } = await directory.createServiceAccount(
+    call.services,
+    call.actor,
+    organizationOf(call),
+    {
+      name,
+      slug,
+      description: description ?? '',
+      ownerContact: owner_contact ?? null,
+      permissions: toPermissions(permissions) ?? [],
+      assertionPolicy: toPolicy(assertion_policy),
+      initialKey: initial_key === undefined ? undefined : toKeyRequest(initial_key, '/initial_key'),
+    },
+  )
+  const now = call.services.clock.now()
+  return {
+    status: 201,
+    body: {
+      ...present(account),
+      ...(initialKey !== undefined && { initial_key: presentCreatedKey(initialKey, now) }),
+    },
+    location: `/organizations/${account.organizationId}/service-accounts/${account.id}`,
+  }
+}
+
+export async function getServiceAccount(call: Call): Promise<Reply> {
+  const { account } = await readServiceAccount(call.services.db, call.actor, accountOf(call))
+  return { status: 200, body: present(account) }
+}
+
+export async function updateServiceAccount(call: Call): Promise<Reply> {
+  const { name, description, owner_contact, status, permissions, assertion_policy } = call.body
+  const account = await directory.updateServiceAccount(call.services, call.actor, accountOf(call), {
+    name,
+    description,
+    ownerContact: owner_contact,
+    status,
+    permissions: toPermissions(permissions),
+    assertionPolicy: toPolicy(assertion_policy),
+  })
+  return { status: 200, body: present(account) }
+}
+
+export async function deleteServiceAccount(call: Call): Promise<Reply> {
+  await directory.deleteServiceAccount(call.services, call.actor, accountOf(call))
+  return { status: 204 }
+}
+
+function toPermissions(input: readonly PermissionInput[] | undefined): DirectPermission[] | undefined {
+  return input?.map(({ resource_server_id, permission }) => ({
+    resourceServerId: resource_server_id,
+    permission,
+  }))
+}
+
+function toPolicy(input: PolicyInput = {}): Partial<AssertionPolicy> {
+  const { profile, require_jti, max_lifetime_seconds, extra_audiences } = input
+  return {
+    ...(profile !== undefined && { profile }),
+    ...(require_jti !== undefined && { requireJti: require_jti }),
+    ...(max_lifetime_seconds !== undefined && { maxLifetimeSeconds: max_lifetime_seconds }),
+    ...(extra_audiences !== undefined && { extraAudiences: extra_audiences }),
+  }
+}
+
+function present(account: ServiceAccount) {
+  const { assertionPolicy: policy } = account
+  return {
+    id: account.id,
+    organization_id: account.organizationId,
+    kind: account.kind,
+    name: account.name,
+    slug: account.slug,
+    email: account.email,
+    description: account.description,
+    owner_contact: account.ownerContact,
+    status: account.status,
+    permissions: account.permissions.map(({ resourceServerId, permission }) => ({
+      resource_server_id: resourceServerId,
+      permission,
+    })),
+    assertion_policy: {
+      profile: policy.profile,
+      require_jti: policy.requireJti,
+      max_lifetime_seconds: policy.maxLifetimeSeconds,
+      extra_audiences: policy.extraAudiences,
+    },
+    created_at: showTime(account.createdAt),
+    created_by: account.createdBy,
+    updated_at: showTime(account.updatedAt),
+    last_used_at: showTime(account.lastUsedAt),
+  }
+}
