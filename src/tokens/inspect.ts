@@ -9,12 +9,15 @@ import { ACCESS_TOKEN_TYPE, digestSecret, isOpaqueToken } from './access-token.t
 
 /** Our own tokens are far shorter, whatever their scope. */
 const MAX_TOKEN_LENGTH = 16_384
+/** How far the clocks of two nodes may differ: one has issued what the other is asked about. */
+const CLOCK_SKEW_SECONDS = 30
 
 /** Why a token is not active: for the operator alone; whoever asks learns only that it is not. */
 export type Inactivity =
   | 'malformed'
   | 'signature_invalid'
   | 'unknown'
+  | 'not_yet_valid'
   | 'expired'
   | 'revoked'
   | 'key_ended'
@@ -79,12 +82,13 @@ export function createTokenInspector(options: TokenInspectorOptions) {
 /** Pure: what the database's present answer means at `now` (milliseconds). */
 export function findInactivity(record: TokenRecord, now: number): Inactivity | undefined {
   if (now >= record.expiresAt.getTime()) return 'expired'
+  if (now + CLOCK_SKEW_SECONDS * 1000 < record.issuedAt.getTime()) return 'not_yet_valid'
   if (record.revokedAt !== null) return 'revoked'
   if (record.organizationStatus !== 'active') return 'organization_ended'
   if (record.accountStatus !== 'active') return 'account_ended'
   if (record.keyStatus !== 'active') return 'key_ended'
   if (record.keyExpiresAt !== null && now >= record.keyExpiresAt.getTime()) return 'key_ended'
-  if (!record.generationIsCurrent) return 'key_ended'
+  if (!record.generationIsCurrent) return 'revoked'
   if (record.scope.length === 0) return 'nothing_granted'
   return undefined
 }
