@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import { systemClock } from '../clock.ts'
 import { readConfig } from '../config.ts'
+import { OperatorError } from '../errors.ts'
 import { type Assertion, type Credentials, credentialsOf, signAssertion } from './assertion.ts'
 import { type DemoServer, findRunningServer, startOwnServer } from './demo-server.ts'
 import { readKeyFile } from './files.ts'
@@ -34,10 +35,19 @@ type Stage = {
  */
 export async function demo(flags: ConfigurationFlags): Promise<void> {
   const narrator = createNarrator((line) => process.stdout.write(`${line}\n`))
-  const server = await openServer(flags, narrator)
+  const interrupted = rejectWhenInterrupted()
   await using cleaning = new AsyncDisposableStack()
+  const server = await openServer(flags, narrator)
   cleaning.defer(() => server.stop())
+  await Promise.race([interrupted, tellStory(server, narrator, cleaning)])
+  narrator.note('\n   That was the whole story. What the demo made is deleted again.')
+}
 
+async function tellStory(
+  server: DemoServer,
+  narrator: Narrator,
+  cleaning: AsyncDisposableStack,
+): Promise<void> {
   const stage = await signIn(server, narrator, cleaning)
   const organization = await createOrganization(stage)
   const resourceServer = await createResourceServer(stage)
@@ -50,7 +60,17 @@ export async function demo(flags: ConfigurationFlags): Promise<void> {
   await replay(stage, credentials, assertion)
   await deleteKey(stage, keyPath)
   await watchTokenDie(stage, resourceServer.apiUrl, token)
-  narrator.note('\n   That was the whole story. What the demo made is deleted again.')
+}
+
+/** Whoever has seen enough still gets everything tidied up. */
+function rejectWhenInterrupted(): Promise<never> {
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => reject(new OperatorError('The demo was interrupted.')))
+    }
+  })
+  interrupted.catch(() => undefined)
+  return interrupted
 }
 
 async function openServer(flags: ConfigurationFlags, narrator: Narrator): Promise<DemoServer> {
@@ -159,8 +179,8 @@ async function refuseWithoutPermission({ narrator }: Stage, credentials: Credent
   narrator.step('The account asks for a token before it may do anything: refused')
   const { jwt } = await signAssertion(credentials, systemClock)
   narrator.expect(
-    `POST ${credentials.tokenEndpoint} resource=${AUDIENCE} scope=${SCOPE}`,
-    await requestToken(credentials, jwt, { resource: AUDIENCE, scope: SCOPE }),
+    `POST ${credentials.tokenEndpoint} assertion=… scope=${SCOPE}`,
+    await requestToken(credentials, jwt, SCOPE),
     { status: 400, error: 'invalid_scope' },
   )
 }
@@ -184,8 +204,10 @@ async function exchange({ narrator }: Stage, credentials: Credentials) {
   const assertion = await signAssertion(credentials, systemClock)
   narrator.note('The claims of the assertion:')
   narrator.show(assertion.claims)
-  const answer = await requestToken(credentials, assertion.jwt, { resource: AUDIENCE })
-  const body = narrator.expect(`POST ${credentials.tokenEndpoint} assertion=…`, answer, { status: 200 })
+  const answer = await requestToken(credentials, assertion.jwt, SCOPE)
+  const body = narrator.expect(`POST ${credentials.tokenEndpoint} assertion=… scope=${SCOPE}`, answer, {
+    status: 200,
+  })
   const token = String(body?.access_token)
   narrator.note('The claims of the token:')
   narrator.show(decodeJwt(token))
@@ -202,7 +224,7 @@ async function replay({ narrator }: Stage, credentials: Credentials, assertion: 
   narrator.step('Somebody replays the assertion: refused, since its jti was used')
   narrator.expect(
     `POST ${credentials.tokenEndpoint} assertion=… (the same)`,
-    await requestToken(credentials, assertion.jwt, { resource: AUDIENCE }),
+    await requestToken(credentials, assertion.jwt, SCOPE),
     { status: 400, error: 'invalid_grant' },
   )
 }
@@ -217,12 +239,8 @@ async function watchTokenDie({ narrator }: Stage, url: string, token: string): P
   narrator.expect(`GET ${url}/notes`, await getNotes(url, token), { status: 401, error: 'invalid_token' })
 }
 
-function requestToken(
-  credentials: Credentials,
-  assertion: string,
-  more: { resource?: string; scope?: string } = {},
-) {
-  return postForm(credentials.tokenEndpoint, { grant_type: JWT_BEARER, assertion, ...more })
+function requestToken(credentials: Credentials, assertion: string, scope?: string): Promise<Answer> {
+  return postForm(credentials.tokenEndpoint, { grant_type: JWT_BEARER, assertion, scope })
 }
 
 function getNotes(url: string, token: string): Promise<Answer> {

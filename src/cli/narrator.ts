@@ -25,7 +25,7 @@ export function createNarrator(write: (line: string) => void): Narrator {
     expect(call, answer, { status, error }) {
       const isExpected = answer.status === status && (error === undefined || answer.body?.error === error)
       const outcome = answer.status < 400 ? String(answer.status) : describeRefusal(answer)
-      write(`   ${call} → ${isExpected ? outcome : styleText('red', outcome)}`)
+      write(`   ${shortenIds(call)} → ${isExpected ? outcome : styleText('red', outcome)}`)
       if (isExpected) return answer.body
       throw new OperatorError(
         `Step ${number} of the demo did not behave: ${call} should have answered ${status}${error === undefined ? '' : ` ${error}`}, ` +
@@ -35,4 +35,9 @@ export function createNarrator(write: (line: string) => void): Narrator {
     note: (text) => write(`   ${text}`),
     show: (value) => write(styleText('dim', JSON.stringify(value, null, 2).replaceAll(/^/gm, '     '))),
   }
+}
+
+/** Ids of one moment begin alike; their ends tell them apart. */
+function shortenIds(text: string): string {
+  return text.replaceAll(/\b([a-z]+_)[0-9a-z]{32}([0-9a-z]{4})\b/g, '$1…$2')
 }
