@@ -4,12 +4,22 @@ import { OperatorError } from './errors.ts'
 
 /** sysexits.h EX_SOFTWARE: a bug of ours, not a fault of the person or the machine. */
 const EXIT_BUG = 70
+const OLDEST_NODE = 24
 
 process.on('uncaughtException', (error) => {
   report(error)
   process.exit()
 })
-await createProgram().parseAsync().catch(report)
+await main().catch(report)
+
+async function main(): Promise<void> {
+  if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
+    throw new OperatorError(
+      `This is Node.js ${process.versions.node}, and Countersign needs ${OLDEST_NODE} or later.`,
+    )
+  }
+  await createProgram().parseAsync()
+}
 
 /** What the person must mend is one line without a stack; anything else is a bug and shows where it is. */
 function report(error: unknown): void {

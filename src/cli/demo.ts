@@ -40,7 +40,7 @@ export async function demo(flags: ConfigurationFlags): Promise<void> {
   const server = await openServer(flags, narrator)
   cleaning.defer(() => server.stop())
   await Promise.race([interrupted, tellStory(server, narrator, cleaning)])
-  narrator.note('\n   That was the whole story. What the demo made is deleted again.')
+  narrator.say('That was the whole story. What the demo made is deleted again.')
 }
 
 async function tellStory(
@@ -76,10 +76,10 @@ function rejectWhenInterrupted(): Promise<never> {
 async function openServer(flags: ConfigurationFlags, narrator: Narrator): Promise<DemoServer> {
   const running = await findRunningServer(readConfig(toSettings(flags)))
   if (running !== undefined) {
-    narrator.note(`Using the server at ${running.issuer}.`)
+    narrator.say(`Using the server at ${running.issuer}.`)
     return running
   }
-  narrator.note('No server runs here: starting one for the demo, with a database of its own.')
+  narrator.say('No server runs here: starting one for the demo, with a database of its own.')
   return startOwnServer()
 }
 

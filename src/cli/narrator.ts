@@ -4,6 +4,8 @@ import { type Answer, describeRefusal } from './http.ts'
 
 /** Tells a story step by step and holds it to what it promised. */
 export type Narrator = {
+  /** What stands before and after the steps. */
+  say(text: string): void
   /** Begins a step. */
   step(title: string): void
   /** A call and how it was answered. Throws OperatorError when the answer is not the expected one. */
@@ -18,6 +20,7 @@ export type Narrator = {
 export function createNarrator(write: (line: string) => void): Narrator {
   let number = 0
   return {
+    say: (text) => write(`\n${text}`),
     step(title) {
       number += 1
       write(`\n${styleText('bold', `${number}. ${title}`)}`)
