@@ -11,10 +11,10 @@ import { COMMAND, DEMO_COMMAND } from './invocation.ts'
 const ECHO_MILLISECONDS = 1_000
 /** What a shell makes of a process that a signal ended. */
 const SIGNAL_EXIT_BASE = 128
-const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 /**
- * Runs the server until SIGTERM or SIGINT, then answers what is under way and ends with exit code 0; a signal
+ * Runs the server until SIGTERM, SIGINT or SIGHUP (its terminal is closed), then answers what is under way and ends with exit code 0; a signal
  * while it starts takes effect once it has. A second signal ends it at once. Throws OperatorError for what the operator must mend.
  */
 export async function serve(flags: ConfigurationFlags): Promise<void> {
