@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect } from '@jest/globals'
+import { type Fixture, startTestServer, type TestServer } from '../support/server.ts'
+import { createKeyFiles, type KeyFiles } from './key-files.ts'
+import { changed, pathOf } from './programs.ts'
+import { createOptionalTest, findPython } from './toolchains.ts'
+
+const PROGRAM = 'python/client.py'
+const AUDIENCE = 'additional_claims={"aud": key_file["token_uri"]},'
+const optional = createOptionalTest(await findPython())
+
+let server: TestServer
+let fixture: Fixture
+let keyFiles: KeyFiles
+
+beforeAll(async () => {
+  server = await startTestServer()
+  fixture = await server.createFixture({ algorithm: 'ES256' })
+  keyFiles = createKeyFiles(server)
+})
+
+afterAll(async () => {
+  keyFiles.remove()
+  await server.close()
+})
+
+optional.test(
+  'Python’s google-auth gets a token for a generated key file, and it is introspected active',
+  async (python) => {
+    const { path, keyFile } = await keyFiles.download(fixture)
+    const got = await python([pathOf(PROGRAM), path, 'read write'])
+    expect(got).toMatchObject({ code: 0, stderr: '' })
+    expect((await fixture.introspect(got.stdout)).body).toMatchObject({
+      active: true,
+      client_id: fixture.accountId,
+      key_id: keyFile.private_key_id,
+      scope: 'read write',
+    })
+  },
+)
+
+optional.test('Python’s google-auth without an audience of its own is refused', async (python) => {
+  const { path } = await keyFiles.download(fixture)
+  const refused = await python(['-c', changed(PROGRAM, AUDIENCE, ''), path, 'read'])
+  expect(refused.code).not.toBe(0)
+  expect(refused.stderr).toContain('invalid_grant')
+})
+
+optional.test('Python’s google-auth cannot become somebody else', async (python) => {
+  const { path } = await keyFiles.download(fixture)
+  const asked = 'credentials.refresh(Request())'
+  const source = changed(
+    PROGRAM,
+    asked,
+    `credentials = credentials.with_subject("someone@example.com")\n${asked}`,
+  )
+  const refused = await python(['-c', source, path, 'read'])
+  expect(refused.code).not.toBe(0)
+  expect(refused.stderr).toContain('invalid_grant')
+})
+
+optional.printSkipped('Python’s google-auth')
