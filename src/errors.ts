@@ -54,6 +54,7 @@ export type AssertionReason =
 export type GrantReason =
   | 'origin_not_allowed'
   | 'grant_type_unsupported'
+  | 'token_limit_reached'
   | 'scope_malformed'
   | 'scope_not_granted'
   | 'target_malformed'
@@ -66,6 +67,9 @@ export type DirectoryReason =
   | 'resource_not_found'
   | 'slug_taken'
   | 'identifier_taken'
+  | 'name_taken'
+  | 'role_in_use'
+  | 'last_owner'
   | 'key_material_taken'
   | 'kid_taken'
   | 'key_limit_reached'
@@ -76,6 +80,9 @@ export type DirectoryReason =
   | 'permission_not_held'
   | 'organization_not_empty'
   | 'built_in_protected'
+
+/** A limit of so many requests in a minute of the clock, and what is left of it until the minute is over. */
+export type QuotaState = { limit: number; remaining: number; resetSeconds: number }
 
 /** One fault in a request body; `pointer` is a JSON Pointer (RFC 6901) into it. */
 export type InputFault = { pointer: string; detail: string }
@@ -88,6 +95,8 @@ export type PublicHint = {
   faults?: readonly InputFault[]
   /** Seconds after which another try makes sense (RFC 9110 §10.2.3). */
   retryAfterSeconds?: number
+  /** How the account stands to its limit of token requests. */
+  quota?: QuotaState
   /** The permissions that would have sufficed (RFC 6750 §3 `scope`). */
   neededPermissions?: readonly string[]
   /** How the caller tried to authenticate, which decides the challenge (RFC 6749 §5.2, RFC 7662 §2.3). */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
 /** What each prefix names. */
-export type IdPrefix = 'org' | 'acc' | 'key' | 'rs' | 'rss' | 'tok' | 'evt' | 'sig' | 'req'
+export type IdPrefix = 'org' | 'acc' | 'key' | 'role' | 'grp' | 'rs' | 'rss' | 'tok' | 'evt' | 'sig' | 'req'
 
 /** Crockford's base 32 in lower case: sorts like the numbers it spells, no letters that look alike. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
@@ -26,6 +26,11 @@ export function timeOfId(prefix: IdPrefix, id: string): number | undefined {
     time = time * 32 + ALPHABET.indexOf(character)
   }
   return time
+}
+
+/** The bound of a time: ids made before it sort below, those made then or later do not. */
+export function firstIdOf(prefix: IdPrefix, milliseconds: number): string {
+  return `${prefix}_${encodeTime(Math.max(milliseconds, 0))}`
 }
 
 /** Whether the text has the form of an id of that kind. */

@@ -12,9 +12,17 @@ export type Database = {
   resourceServers: ResourceServersTable
   resourceServerSecrets: ResourceServerSecretsTable
   permissions: PermissionsTable
+  roles: RolesTable
+  rolePermissions: RolePermissionsTable
+  accountRoles: AccountRolesTable
+  groups: GroupsTable
+  accountGroups: AccountGroupsTable
+  effectivePermissions: EffectivePermissionsView
   signingKeys: SigningKeysTable
   grantRecords: GrantRecordsTable
   auditEvents: AuditEventsTable
+  auditHeads: AuditHeadsTable
+  auditAnchors: AuditAnchorsTable
 }
 
 export type OrganizationStatus = 'active' | 'disabled' | 'deleted'
@@ -22,7 +30,7 @@ export type AccountStatus = 'active' | 'disabled' | 'deleted'
 export type AccountKind = 'service_account' | 'administrator'
 /** `expired` is not stored: it is what an active key is after its `expires_at`. */
 export type KeyStatus = 'active' | 'disabled' | 'revoked'
-export type KeyType = 'rsa' | 'public_key'
+export type KeyType = 'rsa' | 'public_key' | 'api_token'
 export type KeyAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
 export type SigningAlgorithm = 'ES256' | 'RS256' | 'EdDSA'
 export type TokenFormat = 'jwt' | 'opaque'
@@ -31,7 +39,10 @@ export type OrganizationSettings = {
   requireJti: boolean
   maxKeyLifetimeDays: number | null
   allowGeneratedKeys: boolean
+  allowApiTokens: boolean
   maxKeysPerAccount: number
+  /** Of each account that has no limit of its own; null for any number. */
+  tokenRequestsPerMinute: number | null
 }
 
 export type AssertionPolicy = {
@@ -40,6 +51,16 @@ export type AssertionPolicy = {
   requireJti: boolean
   maxLifetimeSeconds: number
   extraAudiences: string[]
+}
+
+/** `manager` implies `viewer`. */
+export type GroupAccessLevel = 'viewer' | 'manager'
+
+/** For whom an account may act, and what it may then do, as far as it may do that itself. */
+export type Delegation = {
+  /** Exact, or with one trailing `*`. */
+  subjects: string[]
+  permissions: { resourceServerId: string; permission: string }[]
 }
 
 /** The public members of a key, canonical (RFC 7517, RFC 7518 §6, RFC 8037 §2). */
@@ -69,6 +90,11 @@ type AccountsTable = {
   ownerContact: string | null
   status: AccountStatus
   assertionPolicy: JSONColumnType<AssertionPolicy>
+  /** Instead of the organization's; null for that one. */
+  tokenRequestsPerMinute: ColumnType<number | null, number | null | undefined>
+  /** Of all groups of the organization, also future ones. */
+  groupsAdministrator: ColumnType<GroupAccessLevel | null, GroupAccessLevel | null | undefined>
+  delegation: ColumnType<Delegation | null, string | null | undefined, string | null>
   tokenGeneration: ColumnType<number, never, number>
   createdAt: ColumnType<Date, Date, never>
   createdBy: string
@@ -77,16 +103,55 @@ type AccountsTable = {
 
 type AccountPermissionsTable = { accountId: string; resourceServerId: string; permission: string }
 
+type RolesTable = {
+  id: string
+  /** null: built in, there for every organization. */
+  organizationId: ColumnType<string | null, string | null, never>
+  name: string
+  description: string
+  createdAt: ColumnType<Date, Date, never>
+  createdBy: ColumnType<string, string, never>
+  updatedAt: Date
+}
+
+type RolePermissionsTable = { roleId: string; resourceServerId: string; permission: string }
+
+type AccountRolesTable = { accountId: string; roleId: string }
+
+type GroupsTable = {
+  id: string
+  organizationId: ColumnType<string, string, never>
+  name: string
+  description: string
+  createdAt: ColumnType<Date, Date, never>
+  createdBy: ColumnType<string, string, never>
+  updatedAt: Date
+}
+
+type AccountGroupsTable = { accountId: string; groupId: string; access: GroupAccessLevel }
+
+/** One row for each way in which an account has a permission: directly (no role), or by a role. */
+type EffectivePermissionsView = {
+  accountId: ColumnType<string, never, never>
+  resourceServerId: ColumnType<string, never, never>
+  permission: ColumnType<string, never, never>
+  roleId: ColumnType<string | null, never, never>
+}
+
 type KeysTable = {
   id: string
   accountId: string
-  kid: string
+  /** Null for an API token, as are algorithm, thumbprint and public key: it has no pair. */
+  kid: string | null
   name: string
   type: KeyType
-  algorithm: KeyAlgorithm
+  algorithm: KeyAlgorithm | null
   modulusLength: number | null
-  thumbprint: string
-  publicKey: JSONColumnType<PublicJwk>
+  thumbprint: string | null
+  publicKey: ColumnType<PublicJwk | null, string | null, never>
+  /** SHA-256 of an API token, which has 256 random bits: no slow hash is needed. Null for other keys. */
+  secretDigest: ColumnType<Buffer | null, Buffer | null, never>
+  obfuscatedToken: ColumnType<string | null, string | null, never>
   status: KeyStatus
   notBefore: Date | null
   expiresAt: Date | null
@@ -173,6 +238,31 @@ type AuditEventsTable = {
   ip: ColumnType<string | null, string | null, never>
   userAgent: ColumnType<string | null, string | null, never>
   requestId: ColumnType<string | null, string | null, never>
+  /** How many occurrences the event stands for; null for one. */
+  count: ColumnType<number | null, number | null, never>
+  /** The place in the organization's chain (docs/audit.md): 1 and on, without gaps. `bigint`, so a text. */
+  sequence: ColumnType<string, number, never>
+  previousHash: ColumnType<Buffer, Buffer, never>
+  hash: ColumnType<Buffer, Buffer, never>
+}
+
+/** The newest event of each organization's chain; locked while one is added. */
+type AuditHeadsTable = {
+  organizationId: string
+  sequence: ColumnType<string, number, number>
+  hash: Buffer
+}
+
+/** Runs of events that were dropped with their partition: what was dropped by us, and how the chain goes on. */
+type AuditAnchorsTable = {
+  organizationId: string
+  firstSequence: ColumnType<string, number, number>
+  lastSequence: ColumnType<string, number, number>
+  /** Of the first one. */
+  previousHash: Buffer
+  /** Of the last one. */
+  hash: Buffer
+  droppedAt: Date
 }
 
 /** What a change did, without secrets; members are named as on the wire. */
@@ -183,9 +273,11 @@ export type AccountRow = Selectable<AccountsTable>
 export type KeyRow = Selectable<KeysTable>
 export type ResourceServerRow = Selectable<ResourceServersTable>
 export type ResourceServerSecretRow = Selectable<ResourceServerSecretsTable>
+export type RoleRow = Selectable<RolesTable>
+export type GroupRow = Selectable<GroupsTable>
 export type PermissionRow = Selectable<PermissionsTable>
 export type SigningKeyRow = Selectable<SigningKeysTable>
 export type GrantRecordRow = Selectable<GrantRecordsTable>
 export type AuditEventRow = Selectable<AuditEventsTable>
 export type NewKey = Insertable<KeysTable>
-export type NewAuditEvent = Insertable<AuditEventsTable>
+export type AuditAnchorRow = Selectable<AuditAnchorsTable>

@@ -1,6 +1,6 @@
 import type { Trx } from '../database/connect.ts'
 import { insertAuditEvents } from '../database/queries/audit-events.ts'
-import type { AuditChanges } from '../database/tables.ts'
+import type { AccountKind, AuditChanges } from '../database/tables.ts'
 import { newId } from '../ids.ts'
 import type { Actor } from './actor.ts'
 
@@ -8,6 +8,9 @@ import type { Actor } from './actor.ts'
 export type AuditAction =
   | `organization.${'created' | 'updated' | 'disabled' | 'enabled' | 'deleted'}`
   | `service_account.${'created' | 'updated' | 'disabled' | 'enabled' | 'deleted' | 'tokens_revoked'}`
+  | `${AccountKind}.updated`
+  | `role.${'created' | 'updated' | 'deleted'}`
+  | `group.${'created' | 'updated' | 'deleted'}`
   | `key.${'created' | 'updated' | 'disabled' | 'enabled' | 'revoked'}`
   | 'token.revoked'
   | `resource_server.${'created' | 'updated' | 'deleted'}`
@@ -24,7 +27,9 @@ export type AuditEntry = {
 
 type TargetKind =
   | 'organization'
-  | 'service_account'
+  | AccountKind
+  | 'role'
+  | 'group'
   | 'key'
   | 'token'
   | 'resource_server'

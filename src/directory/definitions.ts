@@ -1,11 +1,16 @@
 import type { Trx } from '../database/connect.ts'
+import { type DirectPermission, setDelegation } from '../database/queries/access.ts'
+import { GROUPS_SCOPE } from '../database/queries/groups.ts'
 import {
   definePermissions,
   describePermission,
   type Holder,
   listHolders,
+  lockPermissions,
   removePermissions,
 } from '../database/queries/permissions.ts'
+import { listRolesWith, type Role } from '../database/queries/roles.ts'
+import type { Delegation } from '../database/tables.ts'
 import { type InputFault, Refusal } from '../errors.ts'
 import { type AuditEntry, changesBetween } from './audit.ts'
 import { INTROSPECT_PERMISSION } from './management-permissions.ts'
@@ -15,8 +20,8 @@ export type Definition = { name: string; description: string }
 
 /**
  * The whole list of what a resource server defines: each name once, sorted, `tokens:introspect` always there.
- * Pure. Throws Refusal `input_invalid` for a name that is given twice and for another meaning of
- * `tokens:introspect`.
+ * Pure. Throws Refusal `input_invalid` for a name that is given twice, for another meaning of
+ * `tokens:introspect`, and for `groups`, the scope that is nobody's permission.
  */
 export function normalizeDefinitions(definitions: readonly Definition[]): Definition[] {
   const faults: InputFault[] = []
@@ -25,6 +30,8 @@ export function normalizeDefinitions(definitions: readonly Definition[]): Defini
   definitions.forEach(({ name, description }, position) => {
     if (seen.has(name)) {
       faults.push({ pointer: `/permissions/${position}/name`, detail: 'is given more than once' })
+    } else if (name === GROUPS_SCOPE) {
+      faults.push({ pointer: `/permissions/${position}/name`, detail: 'is the scope that asks for groups' })
     } else if (name !== INTROSPECT_PERMISSION.name) {
       byName.set(name, { name, description })
     } else if (description !== '' && description !== INTROSPECT_PERMISSION.description) {
@@ -51,8 +58,7 @@ export async function replaceDefinitions(
 ): Promise<AuditEntry[]> {
   const names = new Set(after.map((definition) => definition.name))
   const removed = before.map((definition) => definition.name).filter((name) => !names.has(name))
-  const holders = await listHolders(trx, resourceServerId, removed)
-  await removePermissions(trx, resourceServerId, removed)
+  const losses = await removeDefinitions(trx, resourceServerId, removed)
   const descriptions = new Map(before.map((definition) => [definition.name, definition.description]))
   await definePermissions(
     trx,
@@ -64,17 +70,57 @@ export async function replaceDefinitions(
     if (former !== undefined && former !== definition.description)
       await describePermission(trx, resourceServerId, definition)
   }
-  return holders.map((holder) => toLoss(holder, resourceServerId, new Set(removed)))
+  return losses
 }
 
-function toLoss(holder: Holder, resourceServerId: string, removed: ReadonlySet<string>): AuditEntry {
-  const kept = holder.permissions.filter(
-    (entry) => entry.resourceServerId !== resourceServerId || !removed.has(entry.permission),
-  )
+/** Removes definitions from accounts, delegations and roles. Answers who loses by it. */
+async function removeDefinitions(
+  trx: Trx,
+  resourceServerId: string,
+  names: readonly string[],
+): Promise<AuditEntry[]> {
+  await lockPermissions(trx, resourceServerId, names)
+  const isKept = (entry: DirectPermission) =>
+    entry.resourceServerId !== resourceServerId || !names.includes(entry.permission)
+  const holders = await listHolders(trx, resourceServerId, names)
+  const roles = await listRolesWith(trx, resourceServerId, names)
+  for (const { accountId, delegation } of holders) {
+    if (delegation !== null) await setDelegation(trx, accountId, keepDelegated(delegation, isKept))
+  }
+  await removePermissions(trx, resourceServerId, names)
+  return [
+    ...roles.map((role) => toRoleLoss(role, isKept)),
+    ...holders.map((holder) => toLoss(holder, isKept)),
+  ]
+}
+
+function toLoss(holder: Holder, isKept: (entry: DirectPermission) => boolean): AuditEntry {
+  const { permissions, delegation } = holder
+  const kept = {
+    permissions: permissions.filter(isKept),
+    delegation: delegation && keepDelegated(delegation, isKept),
+  }
   return {
     organizationId: holder.organizationId,
-    action: 'service_account.updated',
-    target: { id: holder.accountId, kind: 'service_account', name: holder.accountName },
-    changes: changesBetween({ permissions: holder.permissions }, { permissions: kept }) ?? null,
+    action: `${holder.accountKind}.updated`,
+    target: { id: holder.accountId, kind: holder.accountKind, name: holder.accountName },
+    changes: changesBetween({ permissions, delegation }, kept) ?? null,
   }
+}
+
+function toRoleLoss(role: Role, isKept: (entry: DirectPermission) => boolean): AuditEntry {
+  const { id, name, permissions } = role
+  return {
+    organizationId: role.organizationId as string,
+    action: 'role.updated',
+    target: { id, kind: 'role', name },
+    changes: changesBetween({ permissions }, { permissions: permissions.filter(isKept) }) ?? null,
+  }
+}
+
+function keepDelegated(
+  { subjects, permissions }: Delegation,
+  isKept: (entry: DirectPermission) => boolean,
+): Delegation {
+  return { subjects, permissions: permissions.filter(isKept) }
 }

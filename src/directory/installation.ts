@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Db, Trx } from '../database/connect.ts'
+import { setAccountAccess } from '../database/queries/access.ts'
 import {
   findServiceAccountBySlug,
   insertServiceAccount,
@@ -21,13 +22,12 @@ import { OperatorError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { creatorOf, systemActor } from './actor.ts'
 import { changesBetween, createdAs, recordChanges } from './audit.ts'
+import { ensureBuiltInRoles } from './built-in-roles.ts'
 import { DEFAULT_ASSERTION_POLICY, DEFAULT_SETTINGS, DEFAULT_TOKENS, emailOf } from './defaults.ts'
-import { MANAGEMENT_PERMISSIONS } from './management-permissions.ts'
+import { MANAGEMENT_PERMISSIONS, OWNER_PERMISSION } from './management-permissions.ts'
 
 /** Slug of the platform's own organization, and of its first account. */
 export const OPERATOR_SLUG = 'operator'
-/** Whoever holds this in the operator organization can set everything else right. */
-export const OWNER_PERMISSION = 'organizations:manage'
 
 /** What every installation has. */
 export type Installation = {
@@ -40,11 +40,11 @@ export type Installation = {
 }
 
 /**
- * Makes what every installation has: the operator organization, the management API as a resource server, and
- * the service account `operator` with every permission of it. Safe at every start and on nodes that start
+ * Makes what every installation has: the operator organization, the management API as a resource server, the
+ * built-in roles, and the service account `operator` with every permission and all groups. Safe at every start and on nodes that start
  * together; where all is there, nothing changes.
  *
- * A later version's new permissions are defined here and given to `operator`; one that was taken from it is
+ * A later version's new permissions are defined here and given to `operator` and the built-in roles; one that was taken from it is
  * not given back, and an account that was deleted is not made again.
  * Throws OperatorError when another resource server has the management API's identifier.
  */
@@ -75,6 +75,8 @@ async function install(trx: Trx, issuer: string, now: number): Promise<Installat
   const server = await ensureManagementServer(trx, organization, issuer, now)
   if (existing === undefined) await createOperatorAccount(trx, organization, issuer, now)
   await defineNewPermissions(trx, organization, server.id, now)
+  const made = { organizationId: organization.id, managementServerId: server.id, now }
+  await recordChanges(trx, systemActor, now, await ensureBuiltInRoles(trx, made))
   return {
     organization,
     account: await findServiceAccountBySlug(trx, organization.id, OPERATOR_SLUG),
@@ -176,13 +178,16 @@ async function createOperatorAccount(
     createdBy: creatorOf(systemActor),
   }
   await insertServiceAccount(trx, account)
+  // Nobody could give access to a group if nobody had any (promise 8).
+  const groupsAdministrator = 'manager'
+  await setAccountAccess(trx, account.id, { groupsAdministrator, delegation: null })
   const { id, name, slug, email, description, assertionPolicy } = account
   await recordChanges(trx, systemActor, now, [
     {
       organizationId: organization.id,
       action: 'service_account.created',
       target: { id, kind: 'service_account', name },
-      changes: createdAs({ name, slug, email, description, assertionPolicy }),
+      changes: createdAs({ name, slug, email, description, assertionPolicy, groupsAdministrator }),
     },
   ])
 }

@@ -1,41 +1,43 @@
 import type { Trx } from '../database/connect.ts'
-import type { DirectPermission, ServiceAccount } from '../database/queries/accounts.ts'
 import { lockOrganization } from '../database/queries/organizations.ts'
 import { listActiveHolders } from '../database/queries/permissions.ts'
 import { findBuiltInResourceServer } from '../database/queries/resource-servers.ts'
+import { hasActiveHolder } from '../database/queries/roles.ts'
 import type { OrganizationRow } from '../database/tables.ts'
 import { Refusal } from '../errors.ts'
-import { keyOf } from './granting.ts'
-import { OWNER_PERMISSION } from './installation.ts'
+import { OWNER_ROLE } from './built-in-roles.ts'
+import { OWNER_PERMISSION } from './management-permissions.ts'
 
 /**
- * Keeps the platform from being locked out: the last active account of the operator organization that may
- * manage organizations cannot be deleted or disabled, nor lose that permission (promise 8).
- * `after` is what the account will be; undefined when it goes.
- * Throws Refusal `built_in_protected`.
+ * Makes a change that may cost somebody their authority, and sees to it that an organization which had an owner
+ * has one afterwards (promise 8). An owner is an active account with the built-in role `owner`; in the operator
+ * organization any active account that may manage organizations, since it can set everything else right.
+ *
+ * Everybody who makes such a change waits here, so two owners that remove each other at once do not both see the
+ * other one stay. Accounts and roles are locked before: always in this order.
+ * Throws Refusal `last_owner`; the transaction is then rolled back.
  */
-export async function assertOwnerRemains(
+export async function keepingAnOwner<Result>(
   trx: Trx,
   organization: OrganizationRow,
-  account: ServiceAccount,
-  after: { status: ServiceAccount['status']; permissions: readonly DirectPermission[] } | undefined,
-): Promise<void> {
-  if (!organization.isOperator) return
-  const builtIn = await findBuiltInResourceServer(trx)
-  if (builtIn === undefined) return
-  const ownership = { resourceServerId: builtIn.id, permission: OWNER_PERMISSION }
-  const keepsIt =
-    after?.status === 'active' && after.permissions.some((entry) => keyOf(entry) === keyOf(ownership))
-  if (keepsIt) return
-  // Two owners that leave at once must not both see the other one stay.
+  change: () => Promise<Result>,
+): Promise<Result> {
   await lockOrganization(trx, organization.id)
-  const owners = await listActiveHolders(trx, organization.id, ownership)
-  if (!owners.some((owner) => owner.id === account.id) || owners.length > 1) return
+  const hadOwner = await hasOwner(trx, organization)
+  const result = await change()
+  if (!hadOwner || (await hasOwner(trx, organization))) return result
+  const what = organization.isOperator ? OWNER_PERMISSION : `the role ${OWNER_ROLE}`
   throw new Refusal(
-    'built_in_protected',
-    { accountId: account.id, fact: 'last owner of the platform' },
-    {
-      hint: `This is the last account of the operator organization with ${OWNER_PERMISSION}. Give it to another one first.`,
-    },
+    'last_owner',
+    { organizationId: organization.id },
+    { hint: `This is the organization’s last active account with ${what}. Give that to another one first.` },
   )
+}
+
+async function hasOwner(trx: Trx, organization: OrganizationRow): Promise<boolean> {
+  if (!organization.isOperator) return hasActiveHolder(trx, organization.id, OWNER_ROLE)
+  const builtIn = await findBuiltInResourceServer(trx)
+  if (builtIn === undefined) return false
+  const ownership = { resourceServerId: builtIn.id, permission: OWNER_PERMISSION }
+  return (await listActiveHolders(trx, organization.id, ownership)).length > 0
 }

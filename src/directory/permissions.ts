@@ -24,16 +24,16 @@ export async function listPermissions(
   await getOrganization(db, actor, organizationId)
   const after = request.cursor === undefined ? undefined : toPosition(decodeCursor(request.cursor))
   const rows = await queryPermissions(db, { limit: request.limit + 1, after })
-  const mayGrant = await readGrantJudge(db, actor)
+  const mayGive = await readGrantJudge(db, actor)
   const listed = rows.map((row) => ({
     ...row,
-    grantable: mayGrant({ resourceServerId: row.resourceServerId, permission: row.name }),
+    grantable: mayGive.permission({ resourceServerId: row.resourceServerId, permission: row.name }),
   }))
   return toListing(request, listed, (row) => `${row.resourceServerId} ${row.name}`)
 }
 
-/** Neither an id nor a scope token has a space (RFC 6749 §3.3). */
-function toPosition(text: string) {
+/** Where such a list goes on. Neither an id nor a scope token has a space (RFC 6749 §3.3). */
+export function toPosition(text: string) {
   const [resourceServerId = '', permission = ''] = text.split(' ')
   return { resourceServerId, permission }
 }

@@ -5,7 +5,15 @@ import { Refusal } from '../errors.ts'
 import type { Actor } from './actor.ts'
 
 /** What an id can name, in the words of a refusal. */
-export type Noun = 'organization' | 'service account' | 'key' | 'token' | 'resource server' | 'secret'
+export type Noun =
+  | 'organization'
+  | 'service account'
+  | 'role'
+  | 'group'
+  | 'key'
+  | 'token'
+  | 'resource server'
+  | 'secret'
 
 /**
  * The refusal for an id that names nothing the actor may see. One text for each kind of thing, so that an id

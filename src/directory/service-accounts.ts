@@ -1,7 +1,7 @@
 import type { Trx } from '../database/connect.ts'
+import type { Access } from '../database/queries/access.ts'
 import {
   type AccountChanges,
-  type DirectPermission,
   findServiceAccount,
   findServiceAccountBySlug,
   insertServiceAccount,
@@ -13,18 +13,24 @@ import {
 } from '../database/queries/accounts.ts'
 import { revokeKeys } from '../database/queries/keys.ts'
 import { shareOrganization } from '../database/queries/organizations.ts'
-import { grantPermissions, withdrawPermissions } from '../database/queries/permissions.ts'
 import type { AssertionPolicy, KeyRow } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
 import { violatedUnique } from '../database/violations.ts'
 import { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
+import {
+  type AccessPatch,
+  losesAuthority,
+  NO_ACCESS,
+  normalizeAccess,
+  patchAccess,
+  replaceAccess,
+} from './access.ts'
 import { type Actor, creatorOf } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_ASSERTION_POLICY, emailOf } from './defaults.ts'
-import { assertMayGrant, difference, requireDefined, sortPermissions } from './granting.ts'
 import { type KeyRequest, type KeySecret, type PreparedKey, prepareKey, storeKey } from './new-key.ts'
-import { assertOwnerRemains } from './ownership.ts'
+import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { getOrganization, notFound, requireReachable } from './reach.ts'
 import { type AccountPath, lockServiceAccount } from './service-account-reach.ts'
@@ -37,7 +43,7 @@ export type ServiceAccountRequest = {
   slug: string | undefined
   description: string
   ownerContact: string | null
-  permissions: readonly DirectPermission[]
+  access: AccessPatch
   assertionPolicy: Partial<AssertionPolicy>
   initialKey: KeyRequest | undefined
 }
@@ -48,8 +54,7 @@ export type ServiceAccountPatch = {
   description: string | undefined
   ownerContact: string | null | undefined
   status: 'active' | 'disabled' | undefined
-  /** The whole list. */
-  permissions: readonly DirectPermission[] | undefined
+  access: AccessPatch
   assertionPolicy: Partial<AssertionPolicy>
 }
 
@@ -70,8 +75,8 @@ export async function listServiceAccounts(
 }
 
 /**
- * Creates an account that may do what the request lists and no more, with its first key if one is asked for:
- * both or neither.
+ * Creates an account that may do what the request lists and no more: nothing, if it lists nothing. With its
+ * first key if one is asked for: both or neither.
  * Throws Refusal `resource_not_found`, `slug_taken`, `permission_not_held`, `input_invalid`, and what
  * `prepareKey` and `storeKey` throw.
  */
@@ -100,13 +105,14 @@ export async function createServiceAccount(
     request.initialKey === undefined
       ? undefined
       : await prepareKey(services, { organization, account }, request.initialKey, now)
-  return transact(services.db, (trx) => store(trx, actor, account, request.permissions, prepared))
+  const asked = patchAccess(NO_ACCESS, request.access)
+  return transact(services.db, (trx) => store(trx, actor, account, asked, prepared))
 }
 
 /**
- * Changes an account. Disabling ends all its tokens before this returns (promise 1). Permissions that are
- * given must be held by the actor (promise 8); taking away needs no more than being here.
- * Throws Refusal `resource_not_found`, `permission_not_held`, `input_invalid` or `built_in_protected`.
+ * Changes an account. Disabling ends all its tokens before this returns (promise 1). What is given must be
+ * the actor's to give (promise 8); taking away needs no more than being here.
+ * Throws Refusal `resource_not_found`, `permission_not_held`, `input_invalid` or `last_owner`.
  */
 export async function updateServiceAccount(
   { db, clock }: Pick<DirectoryServices, 'db' | 'clock'>,
@@ -116,33 +122,19 @@ export async function updateServiceAccount(
 ): Promise<ServiceAccount> {
   const run = patch.status === 'disabled' ? transactEnding : transact
   return run(db, async (trx) => {
-    const now = clock.now()
     const { organization, account } = await lockServiceAccount(trx, actor, path)
-    const after = applyPatch(account, patch)
-    const differences = changesBetween(factsOf(account), factsOf(after))
-    if (differences === undefined) return account
-    await assertOwnerRemains(trx, organization, account, after)
-    await replacePermissions(trx, actor, account, patch.permissions ?? account.permissions)
-    const { name, description, ownerContact, status, assertionPolicy } = after
-    const changes: AccountChanges = { name, description, ownerContact, status, assertionPolicy }
-    const endTokens = account.status === 'active' && status === 'disabled'
-    await updateAccount(trx, account.id, changes, { endTokens, now: new Date(now) })
-    await recordChanges(trx, actor, now, [
-      {
-        organizationId: organization.id,
-        action: actionOf(account, after),
-        target: { id: account.id, kind: 'service_account', name },
-        changes: differences,
-      },
-    ])
-    return requirePresent(await findServiceAccount(trx, organization.id, account.id), account.id)
+    const asked = patchAccess(account, patch.access)
+    const after = applyPatch(account, patch, asked)
+    const change = () => storeChanges(trx, actor, account, { asked, after, now: clock.now() })
+    const mayCostOwner = after.status !== 'active' || losesAuthority(account, after)
+    return mayCostOwner ? keepingAnOwner(trx, organization, change) : change()
   })
 }
 
 /**
- * Deletes an account for good: its keys are revoked, its permissions taken, its tokens ended before this
- * returns. The record stays for the trail. The second time nothing happens.
- * Throws Refusal `resource_not_found` or `built_in_protected`.
+ * Deletes an account for good: its keys are revoked, its access taken, its tokens ended before this returns. The
+ * record stays for the trail. The second time nothing happens.
+ * Throws Refusal `resource_not_found` or `last_owner`.
  */
 export async function deleteServiceAccount(
   { db, clock }: Pick<DirectoryServices, 'db' | 'clock'>,
@@ -155,21 +147,18 @@ export async function deleteServiceAccount(
     await lockAccount(trx, accountId)
     const account = requirePresent(await findServiceAccount(trx, organization.id, accountId), accountId)
     if (account.status === 'deleted') return
-    await assertOwnerRemains(trx, organization, account, undefined)
-    const keysRevoked = await revokeKeys(trx, accountId, new Date(now))
-    await withdrawPermissions(trx, accountId, account.permissions)
-    await updateAccount(trx, accountId, { status: 'deleted' }, { endTokens: true, now: new Date(now) })
-    const { status, permissions } = account
+    const keysRevoked = await keepingAnOwner(trx, organization, async () => {
+      await replaceAccess(trx, actor, account, NO_ACCESS)
+      await updateAccount(trx, accountId, { status: 'deleted' }, { endTokens: true, now: new Date(now) })
+      return revokeKeys(trx, accountId, new Date(now))
+    })
+    const before = { status: account.status, ...accessOf(account), keysRevoked: [] }
     await recordChanges(trx, actor, now, [
       {
         organizationId: organization.id,
         action: 'service_account.deleted',
         target: { id: accountId, kind: 'service_account', name: account.name },
-        changes:
-          changesBetween(
-            { status, permissions, keysRevoked: [] },
-            { status: 'deleted', permissions: [], keysRevoked },
-          ) ?? null,
+        changes: changesBetween(before, { status: 'deleted', ...NO_ACCESS, keysRevoked }) ?? null,
       },
     ])
   })
@@ -179,21 +168,20 @@ async function store(
   trx: Trx,
   actor: Actor,
   account: NewServiceAccount,
-  permissions: readonly DirectPermission[],
+  asked: Access,
   prepared: PreparedKey | undefined,
 ): Promise<CreatedServiceAccount> {
   const { id, organizationId } = account
   const organization = requireReachable(actor, organizationId, await shareOrganization(trx, organizationId))
   await insertUnique(trx, account)
+  await replaceAccess(trx, actor, { id, organizationId, ...NO_ACCESS }, asked)
   const created = requirePresent(await findServiceAccount(trx, organizationId, id), id)
-  const after = { ...created, permissions: sortPermissions(permissions) }
-  await replacePermissions(trx, actor, created, permissions)
   await recordChanges(trx, actor, account.createdAt.getTime(), [
     {
       organizationId,
       action: 'service_account.created',
       target: { id, kind: 'service_account', name: account.name },
-      changes: createdAs(factsOf(after)),
+      changes: createdAs(factsOf(created)),
     },
   ])
   const initialKey = prepared && {
@@ -203,28 +191,38 @@ async function store(
   return { account: requirePresent(await findServiceAccount(trx, organizationId, id), id), initialKey }
 }
 
-/** Gives what is new in the list and takes what is not in it any more. Faults point into the list as it came. */
-async function replacePermissions(
+async function storeChanges(
   trx: Trx,
   actor: Actor,
   account: ServiceAccount,
-  wanted: readonly DirectPermission[],
-): Promise<void> {
-  const given = difference(wanted, account.permissions)
-  await requireDefined(trx, given, wanted)
-  await assertMayGrant(trx, actor, given)
-  await withdrawPermissions(trx, account.id, difference(account.permissions, wanted))
-  await grantPermissions(trx, account.id, given)
+  { asked, after, now }: { asked: Access; after: ServiceAccount; now: number },
+): Promise<ServiceAccount> {
+  const differences = changesBetween(factsOf(account), factsOf(after))
+  if (differences === undefined) return account
+  await replaceAccess(trx, actor, account, asked)
+  const { id, organizationId, name, description, ownerContact, status, assertionPolicy } = after
+  const changes: AccountChanges = { name, description, ownerContact, status, assertionPolicy }
+  const endTokens = account.status === 'active' && status === 'disabled'
+  await updateAccount(trx, id, changes, { endTokens, now: new Date(now) })
+  await recordChanges(trx, actor, now, [
+    {
+      organizationId,
+      action: actionOf(account, after),
+      target: { id, kind: 'service_account', name },
+      changes: differences,
+    },
+  ])
+  return requirePresent(await findServiceAccount(trx, organizationId, id), id)
 }
 
-function applyPatch(account: ServiceAccount, patch: ServiceAccountPatch): ServiceAccount {
+function applyPatch(account: ServiceAccount, patch: ServiceAccountPatch, asked: Access): ServiceAccount {
   return {
     ...account,
+    ...normalizeAccess(asked),
     name: patch.name ?? account.name,
     description: patch.description ?? account.description,
     ownerContact: patch.ownerContact === undefined ? account.ownerContact : patch.ownerContact,
     status: patch.status ?? account.status,
-    permissions: patch.permissions === undefined ? account.permissions : sortPermissions(patch.permissions),
     assertionPolicy: { ...account.assertionPolicy, ...patch.assertionPolicy },
   }
 }
@@ -265,6 +263,20 @@ function requirePresent(account: ServiceAccount | undefined, id: string): Servic
 }
 
 function factsOf(account: ServiceAccount): Record<string, unknown> {
-  const { name, slug, email, description, ownerContact, status, permissions, assertionPolicy } = account
-  return { name, slug, email, description, ownerContact, status, permissions, assertionPolicy }
+  const { name, slug, email, description, ownerContact, status, assertionPolicy } = account
+  return {
+    name,
+    slug,
+    email,
+    description,
+    ownerContact,
+    status,
+    ...accessOf(account),
+    assertionPolicy,
+  }
+}
+
+function accessOf(account: Access): Access {
+  const { permissions, roleIds, groupAccess, groupsAdministrator, delegation } = account
+  return { permissions, roleIds, groupAccess, groupsAdministrator, delegation }
 }

@@ -6,6 +6,8 @@ import { type IdPrefix, isId } from '../ids.ts'
 const PARAMETERS: Readonly<Record<string, { prefix: IdPrefix; noun: Noun }>> = {
   org: { prefix: 'org', noun: 'organization' },
   acc: { prefix: 'acc', noun: 'service account' },
+  role: { prefix: 'role', noun: 'role' },
+  grp: { prefix: 'grp', noun: 'group' },
   key: { prefix: 'key', noun: 'key' },
   tok: { prefix: 'tok', noun: 'token' },
   rs: { prefix: 'rs', noun: 'resource server' },

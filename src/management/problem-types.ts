@@ -96,6 +96,12 @@ export function toProblemType(reason: Reason): ProblemType {
       return problem(reason, 409, 'The slug is taken', 'Choose another slug.')
     case 'identifier_taken':
       return problem(reason, 409, 'The identifier is taken', 'Choose another identifier.')
+    case 'name_taken':
+      return problem(reason, 409, 'The name is taken', 'Choose another name.')
+    case 'role_in_use':
+      return problem(reason, 409, 'The role is in use', 'Take it from every account first.')
+    case 'last_owner':
+      return problem(reason, 409, 'The organization needs an owner', 'Make another account an owner first.')
     case 'key_material_taken':
       return problem(reason, 409, 'The key material is taken', 'Make a new pair.')
     case 'kid_taken':
@@ -147,6 +153,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'client_mismatch':
     case 'origin_not_allowed':
     case 'grant_type_unsupported':
+    case 'token_limit_reached':
     case 'scope_malformed':
     case 'scope_not_granted':
     case 'target_malformed':

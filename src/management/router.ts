@@ -9,6 +9,8 @@ import { requireIds } from './ids.ts'
 import { answerProblems } from './problem.ts'
 import type { Route } from './route.ts'
 import { listAuditEvents } from './routes/audit-events.ts'
+import { listEffectivePermissions } from './routes/effective-permissions.ts'
+import { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from './routes/groups.ts'
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './routes/keys.ts'
 import { getMe } from './routes/me.ts'
 import {
@@ -26,6 +28,7 @@ import {
   listResourceServers,
   updateResourceServer,
 } from './routes/resource-servers.ts'
+import { createRole, deleteRole, getRole, listRoles, updateRole } from './routes/roles.ts'
 import { createSecret, deleteSecret, listSecrets } from './routes/secrets.ts'
 import {
   createServiceAccount,
@@ -39,6 +42,8 @@ import { createValidation } from './validation.ts'
 
 const ACCOUNTS = '/organizations/:org/service-accounts'
 const ACCOUNT = `${ACCOUNTS}/:acc`
+const ROLES = '/organizations/:org/roles'
+const GROUPS = '/organizations/:org/groups'
 const RESOURCE_SERVER = '/resource-servers/:rs'
 
 /** The whole management API: what is called, what it takes to call it, and who answers. */
@@ -58,6 +63,7 @@ export const ROUTES: readonly Route[] = [
   ['GET', ACCOUNT, 'service_accounts:read', getServiceAccount],
   ['PATCH', ACCOUNT, 'service_accounts:manage', updateServiceAccount],
   ['DELETE', ACCOUNT, 'service_accounts:manage', deleteServiceAccount],
+  ['GET', `${ACCOUNT}/effective-permissions`, 'service_accounts:read', listEffectivePermissions],
 
   ['GET', `${ACCOUNT}/keys`, 'service_accounts:read', listKeys],
   ['POST', `${ACCOUNT}/keys`, 'service_accounts:manage', createKey],
@@ -68,6 +74,18 @@ export const ROUTES: readonly Route[] = [
   ['GET', `${ACCOUNT}/tokens`, 'service_accounts:read', listTokens],
   ['DELETE', `${ACCOUNT}/tokens`, 'service_accounts:manage', revokeAllTokens],
   ['DELETE', `${ACCOUNT}/tokens/:tok`, 'service_accounts:manage', revokeToken],
+
+  ['GET', ROLES, 'roles:read', listRoles],
+  ['POST', ROLES, 'roles:manage', createRole],
+  ['GET', `${ROLES}/:role`, 'roles:read', getRole],
+  ['PATCH', `${ROLES}/:role`, 'roles:manage', updateRole],
+  ['DELETE', `${ROLES}/:role`, 'roles:manage', deleteRole],
+
+  ['GET', GROUPS, 'groups:read', listGroups],
+  ['POST', GROUPS, 'groups:manage', createGroup],
+  ['GET', `${GROUPS}/:grp`, 'groups:read', getGroup],
+  ['PATCH', `${GROUPS}/:grp`, 'groups:manage', updateGroup],
+  ['DELETE', `${GROUPS}/:grp`, 'groups:manage', deleteGroup],
 
   ['GET', '/resource-servers', 'resource_servers:read', listResourceServers],
   ['POST', '/resource-servers', 'resource_servers:manage', createResourceServer],

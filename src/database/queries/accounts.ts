@@ -1,12 +1,10 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { AccountRow, AccountStatus, AssertionPolicy, Database } from '../tables.ts'
+import { type Access, accessColumns } from './access.ts'
 import type { Page } from './page.ts'
 
-/** One permission given to an account directly. */
-export type DirectPermission = { resourceServerId: string; permission: string }
-
-/** A service account with what is kept in other tables: permissions sorted, last use by any of its keys. */
-export type ServiceAccount = AccountRow & { permissions: DirectPermission[]; lastUsedAt: Date | null }
+/** A service account with what is kept in other tables: its access, and the last use of any of its keys. */
+export type ServiceAccount = AccountRow & Access & { lastUsedAt: Date | null }
 
 export type NewServiceAccount = {
   id: string
@@ -118,10 +116,7 @@ function serviceAccounts(db: Kysely<Database>) {
     .selectAll('a')
     .select([
       sql<Date | null>`(select max(k.last_used_at) from keys k where k.account_id = a.id)`.as('lastUsedAt'),
-      sql<DirectPermission[]>`coalesce((
-        select json_agg(json_build_object('resourceServerId', p.resource_server_id, 'permission', p.permission)
-                        order by p.resource_server_id, p.permission collate "C")
-        from account_permissions p where p.account_id = a.id), '[]')`.as('permissions'),
     ])
+    .select(accessColumns)
     .where('a.kind', '=', 'service_account')
 }

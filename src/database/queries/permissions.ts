@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import type { Database, PermissionRow } from '../tables.ts'
-import type { DirectPermission } from './accounts.ts'
+import type { AccountKind, Database, Delegation, PermissionRow } from '../tables.ts'
+import { type DirectPermission, permissionsColumn } from './access.ts'
 
 /** A permission that can be granted, with the resource server that defines it. */
 export type GrantablePermission = PermissionRow & {
@@ -8,12 +8,14 @@ export type GrantablePermission = PermissionRow & {
   resourceServerName: string
 }
 
-/** Somebody who has permissions of a resource server: all that they have, of every resource server. */
+/** Somebody who was given permissions of a resource server: all that they were given, of every resource server. */
 export type Holder = {
   accountId: string
+  accountKind: AccountKind
   accountName: string
   organizationId: string
   permissions: DirectPermission[]
+  delegation: Delegation | null
 }
 
 /** All that is defined, by resource server and name, after the one given. */
@@ -61,17 +63,19 @@ export function shareDefined(
     .execute()
 }
 
-/** What an account has been given. */
-export function listPermissionsOfAccount(
-  db: Kysely<Database>,
-  accountId: string,
-): Promise<DirectPermission[]> {
-  return db
-    .selectFrom('accountPermissions')
-    .select(['resourceServerId', 'permission'])
-    .where('accountId', '=', accountId)
-    .orderBy('resourceServerId')
-    .orderBy('permission')
+/** Holds definitions until the transaction ends, so that nobody is given what is about to go. */
+export async function lockPermissions(
+  trx: Transaction<Database>,
+  resourceServerId: string,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return
+  await trx
+    .selectFrom('permissions')
+    .select('name')
+    .where('resourceServerId', '=', resourceServerId)
+    .where('name', 'in', names)
+    .forUpdate()
     .execute()
 }
 
@@ -109,24 +113,28 @@ export async function withdrawPermissions(
     .execute()
 }
 
-/** Active accounts of an organization that have a permission. */
+/** Active accounts of an organization that have a permission, directly or by a role. */
 export function listActiveHolders(
   db: Kysely<Database>,
   organizationId: string,
   permission: DirectPermission,
 ): Promise<{ id: string; name: string }[]> {
   return db
-    .selectFrom('accountPermissions as p')
-    .innerJoin('accounts as a', 'a.id', 'p.accountId')
+    .selectFrom('accounts as a')
     .select(['a.id', 'a.name'])
-    .where('p.resourceServerId', '=', permission.resourceServerId)
-    .where('p.permission', '=', permission.permission)
     .where('a.organizationId', '=', organizationId)
     .where('a.status', '=', 'active')
+    .where('a.id', 'in', (select) =>
+      select
+        .selectFrom('effectivePermissions as p')
+        .select('p.accountId')
+        .where('p.resourceServerId', '=', permission.resourceServerId)
+        .where('p.permission', '=', permission.permission),
+    )
     .execute()
 }
 
-/** Everybody who has one of these permissions; accounts that are deleted have none. */
+/** Everybody who was given one of these permissions directly or to lend; deleted accounts have none. */
 export function listHolders(
   db: Kysely<Database>,
   resourceServerId: string,
@@ -137,19 +145,25 @@ export function listHolders(
     .selectFrom('accounts as a')
     .select([
       'a.id as accountId',
+      'a.kind as accountKind',
       'a.name as accountName',
       'a.organizationId',
-      sql<DirectPermission[]>`(
-        select json_agg(json_build_object('resourceServerId', p.resource_server_id, 'permission', p.permission)
-                        order by p.resource_server_id, p.permission collate "C")
-        from account_permissions p where p.account_id = a.id)`.as('permissions'),
+      'a.delegation',
     ])
-    .where('a.id', 'in', (select) =>
-      select
-        .selectFrom('accountPermissions as held')
-        .select('held.accountId')
-        .where('held.resourceServerId', '=', resourceServerId)
-        .where('held.permission', 'in', names),
+    .select(permissionsColumn)
+    .where((where) =>
+      where.or([
+        where('a.id', 'in', (select) =>
+          select
+            .selectFrom('accountPermissions as held')
+            .select('held.accountId')
+            .where('held.resourceServerId', '=', resourceServerId)
+            .where('held.permission', 'in', names),
+        ),
+        sql<boolean>`exists (
+          select from jsonb_array_elements(a.delegation -> 'permissions') as lent
+          where lent ->> 'resourceServerId' = ${resourceServerId} and lent ->> 'permission' = any(${names}))`,
+      ]),
     )
     .execute()
 }
@@ -184,7 +198,7 @@ export async function describePermission(
     .execute()
 }
 
-/** Removes definitions, and with them what accounts were given. */
+/** Removes definitions, and with them what accounts were given and roles have. */
 export async function removePermissions(
   trx: Transaction<Database>,
   resourceServerId: string,

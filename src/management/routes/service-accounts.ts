@@ -1,12 +1,11 @@
-import type { DirectPermission, ServiceAccount } from '../../database/queries/accounts.ts'
+import type { ServiceAccount } from '../../database/queries/accounts.ts'
 import type { AssertionPolicy } from '../../database/tables.ts'
 import { getServiceAccount as readServiceAccount } from '../../directory/service-account-reach.ts'
 import * as directory from '../../directory/service-accounts.ts'
+import { presentAccess, toAccessPatch } from '../access.ts'
 import { accountOf, type Call, organizationOf, pageOf, type Reply } from '../route.ts'
 import { showTime } from '../time.ts'
 import { presentCreatedKey, toKeyRequest } from './keys.ts'
-
-type PermissionInput = { resource_server_id: string; permission: string }
 
 type PolicyInput = Partial<{
   profile: AssertionPolicy['profile']
@@ -22,7 +21,7 @@ export async function listServiceAccounts(call: Call): Promise<Reply> {
 }
 
 export async function createServiceAccount(call: Call): Promise<Reply> {
-  const { name, slug, description, owner_contact, permissions, assertion_policy, initial_key } = call.body
+  const { name, slug, description, owner_contact, assertion_policy, initial_key } = call.body
   const { account, initialKey } = await directory.createServiceAccount(
     call.services,
     call.actor,
@@ -32,7 +31,7 @@ export async function createServiceAccount(call: Call): Promise<Reply> {
       slug,
       description: description ?? '',
       ownerContact: owner_contact ?? null,
-      permissions: toPermissions(permissions) ?? [],
+      access: toAccessPatch(call.body),
       assertionPolicy: toPolicy(assertion_policy),
       initialKey: initial_key === undefined ? undefined : toKeyRequest(initial_key, '/initial_key'),
     },
@@ -54,13 +53,13 @@ export async function getServiceAccount(call: Call): Promise<Reply> {
 }
 
 export async function updateServiceAccount(call: Call): Promise<Reply> {
-  const { name, description, owner_contact, status, permissions, assertion_policy } = call.body
+  const { name, description, owner_contact, status, assertion_policy } = call.body
   const account = await directory.updateServiceAccount(call.services, call.actor, accountOf(call), {
     name,
     description,
     ownerContact: owner_contact,
     status,
-    permissions: toPermissions(permissions),
+    access: toAccessPatch(call.body),
     assertionPolicy: toPolicy(assertion_policy),
   })
   return { status: 200, body: present(account) }
@@ -69,13 +68,6 @@ export async function updateServiceAccount(call: Call): Promise<Reply> {
 export async function deleteServiceAccount(call: Call): Promise<Reply> {
   await directory.deleteServiceAccount(call.services, call.actor, accountOf(call))
   return { status: 204 }
-}
-
-function toPermissions(input: readonly PermissionInput[] | undefined): DirectPermission[] | undefined {
-  return input?.map(({ resource_server_id, permission }) => ({
-    resourceServerId: resource_server_id,
-    permission,
-  }))
 }
 
 function toPolicy(input: PolicyInput = {}): Partial<AssertionPolicy> {
@@ -100,10 +92,7 @@ function present(account: ServiceAccount) {
     description: account.description,
     owner_contact: account.ownerContact,
     status: account.status,
-    permissions: account.permissions.map(({ resourceServerId, permission }) => ({
-      resource_server_id: resourceServerId,
-      permission,
-    })),
+    ...presentAccess(account),
     assertion_policy: {
       profile: policy.profile,
       require_jti: policy.requireJti,
