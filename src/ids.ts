@@ -1,7 +1,19 @@
 import { randomBytes } from 'node:crypto'
 
 /** What each prefix names. */
-export type IdPrefix = 'org' | 'acc' | 'key' | 'role' | 'grp' | 'rs' | 'rss' | 'tok' | 'evt' | 'sig' | 'req'
+export type IdPrefix =
+  | 'org'
+  | 'acc'
+  | 'key'
+  | 'role'
+  | 'grp'
+  | 'rs'
+  | 'rss'
+  | 'tok'
+  | 'evt'
+  | 'ses'
+  | 'sig'
+  | 'req'
 
 /** Crockford's base 32 in lower case: sorts like the numbers it spells, no letters that look alike. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'

@@ -18,6 +18,12 @@ export type Database = {
   groups: GroupsTable
   accountGroups: AccountGroupsTable
   effectivePermissions: EffectivePermissionsView
+  administratorCredentials: AdministratorCredentialsTable
+  recoveryCodes: RecoveryCodesTable
+  invitations: InvitationsTable
+  sessions: SessionsTable
+  identityProviders: IdentityProvidersTable
+  openidIdentities: OpenidIdentitiesTable
   signingKeys: SigningKeysTable
   grantRecords: GrantRecordsTable
   auditEvents: AuditEventsTable
@@ -26,7 +32,8 @@ export type Database = {
 }
 
 export type OrganizationStatus = 'active' | 'disabled' | 'deleted'
-export type AccountStatus = 'active' | 'disabled' | 'deleted'
+/** `invited`: an administrator who has not signed in yet. */
+export type AccountStatus = 'invited' | 'active' | 'disabled' | 'deleted'
 export type AccountKind = 'service_account' | 'administrator'
 /** `expired` is not stored: it is what an active key is after its `expires_at`. */
 export type KeyStatus = 'active' | 'disabled' | 'revoked'
@@ -34,6 +41,8 @@ export type KeyType = 'rsa' | 'public_key' | 'api_token'
 export type KeyAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
 export type SigningAlgorithm = 'ES256' | 'RS256' | 'EdDSA'
 export type TokenFormat = 'jwt' | 'opaque'
+/** How an administrator has signed in. */
+export type SignInMethod = 'password' | 'openid'
 
 export type OrganizationSettings = {
   requireJti: boolean
@@ -84,7 +93,8 @@ type AccountsTable = {
   organizationId: string
   kind: AccountKind
   name: string
-  slug: string
+  /** null for an administrator. */
+  slug: string | null
   email: string
   description: string
   ownerContact: string | null
@@ -190,6 +200,73 @@ type ResourceServerSecretsTable = {
 
 type PermissionsTable = { resourceServerId: string; name: string; description: string }
 
+/** Apart from accounts, so that nothing which reads accounts ever reads a password hash. */
+type AdministratorCredentialsTable = {
+  accountId: string
+  /** argon2id in PHC string format; null until an invitation is accepted, and for who signs in by OpenID only. */
+  passwordHash: ColumnType<string | null, string | null | undefined>
+  passwordChangedAt: ColumnType<Date | null, Date | null | undefined>
+  /** Wrapped with the key-encryption key. */
+  wrappedTotpSecret: ColumnType<Buffer | null, Buffer | null | undefined>
+  /** null while the second factor is being set up: it is not asked for yet. */
+  totpConfirmedAt: ColumnType<Date | null, Date | null | undefined>
+  /** The last step whose code was accepted (RFC 6238 §5.2). `bigint`, so a text. */
+  totpLastStep: ColumnType<string | null, number | null | undefined, number | null>
+  lastSignInAt: ColumnType<Date | null, Date | null | undefined>
+}
+
+/** Unused ones; a code is deleted when it is used. */
+type RecoveryCodesTable = { accountId: string; digest: Buffer }
+
+/** The one invitation of an account that counts. */
+type InvitationsTable = {
+  accountId: string
+  /** SHA-256 of a secret with 256 random bits. */
+  digest: Buffer
+  expiresAt: Date
+  createdAt: Date
+  createdBy: string
+}
+
+type SessionsTable = {
+  id: string
+  accountId: string
+  /** SHA-256 of a secret with 256 random bits. */
+  digest: Buffer
+  method: SignInMethod
+  /** The password was right, and the second factor is still to come: until then nothing may be done with it. */
+  awaitsSecondFactor: boolean
+  /** Of account and organization when it began; see docs/decisions/0003. */
+  tokenGeneration: ColumnType<number, number, never>
+  createdAt: ColumnType<Date, Date, never>
+  expiresAt: Date
+  lastSeenAt: Date
+  endedAt: ColumnType<Date | null, Date | null | undefined>
+  ip: string | null
+  userAgent: string | null
+}
+
+type IdentityProvidersTable = {
+  organizationId: ColumnType<string, string, never>
+  issuer: string
+  clientId: string
+  /** Wrapped with the key-encryption key; null for a public client. */
+  wrappedClientSecret: Buffer | null
+  /** In lower case. */
+  emailDomains: string[]
+  createdAt: ColumnType<Date, Date, never>
+  updatedAt: Date
+}
+
+/** Who an administrator is at the identity provider. */
+type OpenidIdentitiesTable = {
+  accountId: string
+  organizationId: string
+  issuer: string
+  subject: string
+  linkedAt: Date
+}
+
 type SigningKeysTable = {
   id: string
   algorithm: SigningAlgorithm
@@ -276,6 +353,9 @@ export type ResourceServerSecretRow = Selectable<ResourceServerSecretsTable>
 export type RoleRow = Selectable<RolesTable>
 export type GroupRow = Selectable<GroupsTable>
 export type PermissionRow = Selectable<PermissionsTable>
+export type InvitationRow = Selectable<InvitationsTable>
+export type SessionRow = Selectable<SessionsTable>
+export type IdentityProviderRow = Selectable<IdentityProvidersTable>
 export type SigningKeyRow = Selectable<SigningKeysTable>
 export type GrantRecordRow = Selectable<GrantRecordsTable>
 export type AuditEventRow = Selectable<AuditEventsTable>
