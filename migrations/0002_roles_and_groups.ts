@@ -9,7 +9,7 @@ import { type Kysely, sql } from 'kysely'
 export async function up(db: Kysely<any>): Promise<void> {
   await createRoles(db)
   await createGroups(db)
-  await createDelegation(db)
+  await sql`alter table accounts add column delegation jsonb`.execute(db)
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: as above
@@ -96,13 +96,4 @@ async function createGroups(db: Kysely<any>): Promise<void> {
     where o.id = a.organization_id and o.is_operator and a.slug = 'operator' and a.status <> 'deleted'`.execute(
     db,
   )
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: as above
-async function createDelegation(db: Kysely<any>): Promise<void> {
-  await sql`alter table accounts add column delegation jsonb`.execute(db)
-  // What was done for an end user: rare among the grants, and looked for by subject.
-  await sql`
-    create index grant_records_delegated on grant_records (organization_id, subject, id desc)
-      where subject <> account_id`.execute(db)
 }
