@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Config } from '../config.ts'
+import { anchorEvents } from './queries/audit-chain.ts'
 import type { Database } from './tables.ts'
 
 /** How a record table is cut, how far ahead partitions stand ready and how long history is kept. */
@@ -63,6 +64,7 @@ export async function maintainPartitions(
         }
         const keptFrom = firstKept(partitioning, now, retention)
         for (const name of existing.filter((candidate) => candidate < keptFrom)) {
+          if (partitioning.table === 'audit_events') await anchorEvents(connection, name, now)
           await dropPartition(connection, partitioning, name)
           changes.dropped.push(name)
         }

@@ -1,12 +1,13 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
+import { withNotedEvents } from './noted-events.ts'
 import type { Database } from './tables.ts'
 
-/** Runs a change and its audit event as one transaction. */
+/** Runs a change as one transaction, which ends with writing the audit events that it has noted (promise 7). */
 export function transact<Result>(
   db: Kysely<Database>,
   change: (trx: Transaction<Database>) => Promise<Result>,
 ): Promise<Result> {
-  return db.transaction().execute(change)
+  return db.transaction().execute((trx) => withNotedEvents(trx, change))
 }
 
 /**
@@ -22,7 +23,7 @@ export function transactEnding<Result>(
   change: (trx: Transaction<Database>) => Promise<Result>,
 ): Promise<Result> {
   return db.transaction().execute(async (trx) => {
-    const result = await change(trx)
+    const result = await withNotedEvents(trx, change)
     await sql`select pg_advisory_xact_lock(4207, 1)`.execute(trx)
     return result
   })

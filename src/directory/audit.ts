@@ -1,8 +1,8 @@
 import type { Trx } from '../database/connect.ts'
-import { insertAuditEvents } from '../database/queries/audit-events.ts'
+import { noteAuditEvents } from '../database/noted-events.ts'
 import type { AccountKind, AuditChanges } from '../database/tables.ts'
-import { newId } from '../ids.ts'
-import type { Actor } from './actor.ts'
+import type { Reason } from '../errors.ts'
+import type { RequestFacts } from './actor.ts'
 
 /** Everything that the trail can say was done. */
 export type AuditAction =
@@ -12,17 +12,31 @@ export type AuditAction =
   | `role.${'created' | 'updated' | 'deleted'}`
   | `group.${'created' | 'updated' | 'deleted'}`
   | `key.${'created' | 'updated' | 'disabled' | 'enabled' | 'revoked'}`
-  | 'token.revoked'
+  | `token.${'revoked' | 'refused'}`
   | `resource_server.${'created' | 'updated' | 'deleted'}`
   | `resource_server_secret.${'created' | 'deleted'}`
 
-/** One change: to what, and which members differ. Never give it a secret. */
+/** One event: what was done to what. Never give it a secret. */
 export type AuditEntry = {
   /** In whose trail it stands: the organization of the target; the operator organization for the platform. */
   organizationId: string
   action: AuditAction
-  target: { id: string; kind: TargetKind; name: string | null }
+  target: { id: string; kind: TargetKind; name: string | null } | null
+  /** Which members differ; null where nothing was changed. */
   changes: AuditChanges | null
+  /** Why it was refused, when it was. */
+  reason?: Reason
+  /** How many occurrences it stands for, when not for one. */
+  count?: number
+}
+
+/** Who did it: an `Actor`, or somebody who has not proven to be anyone. */
+export type AuditActor = {
+  /** null unless it is an account. */
+  accountId: string | null
+  kind: AccountKind | 'system' | 'unknown'
+  name: string
+  request: RequestFacts
 }
 
 type TargetKind =
@@ -38,28 +52,31 @@ type TargetKind =
 /** Members of something that can change, named as in code. */
 type Facts = Readonly<Record<string, unknown>>
 
-/** Writes down changes in the transaction that makes them (promise 7). `now` in milliseconds. */
+/**
+ * Leaves events to be written at the end of the transaction that makes the changes, and in it (promise 7). `now`
+ * in milliseconds. Throws for a transaction that was not opened by `transact` or `transactEnding`.
+ */
 export async function recordChanges(
   trx: Trx,
-  actor: Actor,
+  actor: AuditActor,
   now: number,
   entries: readonly AuditEntry[],
 ): Promise<void> {
-  await insertAuditEvents(
+  noteAuditEvents(
     trx,
-    entries.map((entry) => ({
-      organizationId: entry.organizationId,
-      id: newId('evt', now),
+    entries.map(({ organizationId, action, target, changes, reason, count }) => ({
+      organizationId,
       at: new Date(now),
       actorId: actor.accountId,
       actorKind: actor.kind,
       actorName: actor.name,
-      action: entry.action,
-      targetId: entry.target.id,
-      targetKind: entry.target.kind,
-      targetName: entry.target.name,
-      changes: entry.changes,
-      reason: null,
+      action,
+      targetId: target?.id ?? null,
+      targetKind: target?.kind ?? null,
+      targetName: target?.name ?? null,
+      changes,
+      reason: reason ?? null,
+      count: count ?? null,
       ...actor.request,
     })),
   )

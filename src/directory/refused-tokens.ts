@@ -1,43 +1,39 @@
 import type { Db } from '../database/connect.ts'
-import { insertAuditEvents } from '../database/queries/audit-events.ts'
 import { transact } from '../database/transaction.ts'
 import type { Reason } from '../errors.ts'
-import { newId } from '../ids.ts'
 import type { RequestFacts } from './actor.ts'
+import { recordChanges } from './audit.ts'
 
-/** A token request that was refused, and whose account it named. */
+/** Whom refused token requests have named. */
+export type RefusedSender = { accountId: string; accountName: string; organizationId: string }
+
+/** A token request that was refused, or `count` of them for one reason. `at` in milliseconds. */
 export type RefusedToken = {
-  accountId: string
-  accountName: string
-  organizationId: string
+  at: number
+  sender: RefusedSender
   reason: Reason
   request: RequestFacts
+  count?: number
 }
 
 /**
- * Writes a refusal into the trail of the account's organization. The account is the target and nobody is the
- * actor: whoever sent the assertion has not proven to be anyone. `now` in milliseconds.
+ * Writes refusals into the trails of the accounts' organizations. The account is the target and nobody is the
+ * actor: whoever sent the assertion has not proven to be anyone.
  */
-export async function recordRefusedToken(db: Db, now: number, refused: RefusedToken): Promise<void> {
-  await transact(db, (trx) =>
-    insertAuditEvents(trx, [
-      {
-        organizationId: refused.organizationId,
-        id: newId('evt', now),
-        at: new Date(now),
-        actorId: null,
-        actorKind: 'unknown',
-        actorName: 'sender of an assertion',
-        action: 'token.refused',
-        targetId: refused.accountId,
-        targetKind: 'service_account',
-        targetName: refused.accountName,
-        changes: null,
-        reason: refused.reason,
-        requestId: refused.request.requestId,
-        ip: refused.request.ip,
-        userAgent: refused.request.userAgent,
-      },
-    ]),
-  )
+export async function recordRefusedTokens(db: Db, refusals: readonly RefusedToken[]): Promise<void> {
+  await transact(db, async (trx) => {
+    for (const { at, sender, reason, request, count } of refusals) {
+      const actor = { accountId: null, kind: 'unknown', name: 'sender of an assertion', request } as const
+      await recordChanges(trx, actor, at, [
+        {
+          organizationId: sender.organizationId,
+          action: 'token.refused',
+          target: { id: sender.accountId, kind: 'service_account', name: sender.accountName },
+          changes: null,
+          reason,
+          ...(count !== undefined && { count }),
+        },
+      ])
+    }
+  })
 }

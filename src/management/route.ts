@@ -12,14 +12,17 @@ export type Call = {
   /** Ids in the path; each has the form of its kind. */
   params: Readonly<Record<string, string>>
   query: Readonly<Record<string, unknown>>
+  /** Whether the caller would rather have NDJSON than JSON, where both are served. */
+  prefersLines: boolean
   /** As openapi.yaml describes it. */
   // biome-ignore lint/suspicious/noExplicitAny: the contract has checked it; each route names the members it reads
   body: any
 }
 
-/** What is answered: `body` as JSON, `location` below the root of this API. */
+/** What is answered: `body` as JSON, `lines` as NDJSON, `location` below the root of this API. */
 export type Reply =
   | { status: 200; body: unknown }
+  | { status: 200; lines: AsyncIterable<readonly unknown[]> }
   | { status: 201; body: unknown; location: string }
   | { status: 204 }
 

@@ -1,47 +1,115 @@
-import { RateLimiterMemory } from 'rate-limiter-flexible'
 import type { Clock } from '../clock.ts'
+import { createBatch } from '../database/batch.ts'
 import type { Db } from '../database/connect.ts'
-import { recordRefusedToken } from '../directory/refused-tokens.ts'
-import type { Refusal } from '../errors.ts'
+import { type RefusedSender, type RefusedToken, recordRefusedTokens } from '../directory/refused-tokens.ts'
+import type { Reason, Refusal } from '../errors.ts'
 import type { RequestContext } from '../http/request-context.ts'
 
-/** Refusals that the audit trail keeps per account and minute; all of them are in log and metric. */
+/** Refusals that the audit trail keeps one by one per account and minute; all of them are in log and metric. */
 const STORED_PER_MINUTE = 10
+const MINUTE_MILLISECONDS = 60_000
+/** Accounts whose refusals are counted at a time. Beyond, they are in log and metric alone. */
+const MAX_ACCOUNTS = 10_000
+/** One transaction at a time: an attack on one endpoint must not take the connections of the others. */
+const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
 
 export type RefusalTrail = {
   /** Writes down a refused token request whose account is known. Returns at once: the answer does not wait. */
   note(refusal: Refusal, request: RequestContext): void
+  /** Writes down what was only counted so far. To be called once, when no more requests come. */
+  close(): Promise<void>
 }
 
+export type RefusalTrailOptions = { db: Db; clock: Clock; onFailure: (error: unknown) => void }
+
+/** The minute of an account that begins with its first refusal. */
+type Minute = {
+  sender: RefusedSender
+  /** Milliseconds. */
+  endsAt: number
+  stored: number
+  /** How many were not stored, by reason. */
+  counted: Map<Reason, number>
+}
+
+/** Of an event that stands for many requests. */
+const MANY_REQUESTS = { requestId: null, ip: null, userAgent: null }
+
 /**
- * Builds the trail of refused assertions (promise 5). Anybody who knows an account id can cause them, so they
- * are bounded; and they are written after the answer, so that its time does not tell whether an account exists.
+ * Builds the trail of refused assertions (promise 5). Anybody who knows an account id can cause them, so what is
+ * stored is bounded: the first of each minute one by one, the others as one event per reason with their count
+ * when the minute is over. They are written after the answer, so that its time does not tell whether an
+ * account exists.
  */
-export function createRefusalTrail(options: {
-  db: Db
-  clock: Clock
-  onFailure: (error: unknown) => void
-}): RefusalTrail {
-  const limiter = new RateLimiterMemory({ points: STORED_PER_MINUTE, duration: 60 })
+export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
+  const { db, clock, onFailure } = options
+  const write = createBatch(async (refusals: readonly RefusedToken[]) => {
+    await recordRefusedTokens(db, refusals)
+    return refusals.map(() => undefined)
+  }, BATCH_LIMITS)
+  /** By account id, in the order in which they end. */
+  const minutes = new Map<string, Minute>()
+  let timer: NodeJS.Timeout | undefined
+
   return {
     note(refusal, request) {
-      const { accountId, accountName, organizationId } = refusal.detail
-      if (
-        typeof accountId !== 'string' ||
-        typeof accountName !== 'string' ||
-        typeof organizationId !== 'string'
-      )
-        return
-      const account = { accountId, accountName, organizationId }
-      limiter.consume(accountId).then(
-        () =>
-          recordRefusedToken(options.db, options.clock.now(), {
-            ...account,
-            reason: refusal.reason,
-            request,
-          }).catch(options.onFailure),
-        () => undefined,
-      )
+      const sender = senderOf(refusal)
+      if (sender === undefined) return
+      const now = clock.now()
+      void endMinutes(now)
+      const minute = minutes.get(sender.accountId) ?? beginMinute(sender, now)
+      if (minute === undefined) return
+      const { reason } = refusal
+      if (minute.stored++ < STORED_PER_MINUTE) void record({ at: now, sender, reason, request })
+      else minute.counted.set(reason, (minute.counted.get(reason) ?? 0) + 1)
+    },
+    close() {
+      clearTimeout(timer)
+      return endMinutes(Number.POSITIVE_INFINITY)
     },
   }
+
+  function beginMinute(sender: RefusedSender, now: number): Minute | undefined {
+    if (minutes.size >= MAX_ACCOUNTS) return undefined
+    const minute = {
+      sender,
+      endsAt: now + MINUTE_MILLISECONDS,
+      stored: 0,
+      counted: new Map<Reason, number>(),
+    }
+    minutes.set(sender.accountId, minute)
+    timer ??= setTimeout(onTimer, MINUTE_MILLISECONDS).unref()
+    return minute
+  }
+
+  function onTimer(): void {
+    void endMinutes(clock.now())
+    timer = minutes.size === 0 ? undefined : setTimeout(onTimer, MINUTE_MILLISECONDS).unref()
+  }
+
+  async function endMinutes(now: number): Promise<void> {
+    const written: Promise<void>[] = []
+    for (const [accountId, minute] of minutes) {
+      if (minute.endsAt > now) break
+      minutes.delete(accountId)
+      for (const [reason, count] of minute.counted) {
+        written.push(
+          record({ at: clock.now(), sender: minute.sender, reason, request: MANY_REQUESTS, count }),
+        )
+      }
+    }
+    await Promise.all(written)
+  }
+
+  function record(refused: RefusedToken): Promise<void> {
+    return write(refused).catch(onFailure)
+  }
+}
+
+/** The account that the refused request has named, where it is one of ours. */
+function senderOf({ detail }: Refusal): RefusedSender | undefined {
+  const { accountId, accountName, organizationId } = detail
+  const isKnown =
+    typeof accountId === 'string' && typeof accountName === 'string' && typeof organizationId === 'string'
+  return isKnown ? { accountId, accountName, organizationId } : undefined
 }

@@ -1,43 +1,48 @@
-import type { AuditFilter } from '../../database/queries/audit-events.ts'
-import type { AuditEventRow } from '../../database/tables.ts'
+import { describeEvent } from '../../database/audit-chain.ts'
 import * as directory from '../../directory/audit-trail.ts'
 import { type Call, organizationOf, pageOf, type Reply } from '../route.ts'
-import { showTime, toQueryTime } from '../time.ts'
+import { toQueryTime } from '../time.ts'
 
-type FilterQuery = Partial<Record<'actor' | 'target' | 'action' | 'from' | 'to', string>>
+type FilterQuery = Partial<
+  Record<'actor' | 'target' | 'action' | 'subject' | 'request_id' | 'from' | 'to', string>
+> & { include_tokens?: boolean }
 
 export async function listAuditEvents(call: Call): Promise<Reply> {
   const { services, actor } = call
   const filter = toFilter(call.query)
+  if (call.prefersLines) {
+    const batches = await directory.exportAuditEvents(services, actor, organizationOf(call), filter)
+    return { status: 200, lines: presentBatches(batches) }
+  }
   const listing = await directory.listAuditEvents(services, actor, organizationOf(call), filter, pageOf(call))
   return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
 }
 
-function toFilter({ actor, target, action, from, to }: FilterQuery): AuditFilter {
+function toFilter(query: FilterQuery): directory.TrailFilter {
+  const { from, to } = query
   return {
-    ...(actor !== undefined && { actorId: actor }),
-    ...(target !== undefined && { targetId: target }),
-    ...(action !== undefined && { action }),
-    ...(from !== undefined && { from: toQueryTime(from, 'from') }),
-    ...(to !== undefined && { to: toQueryTime(to, 'to') }),
+    actorId: query.actor,
+    targetId: query.target,
+    action: query.action,
+    subject: query.subject,
+    requestId: query.request_id,
+    from: from === undefined ? undefined : toQueryTime(from, 'from'),
+    to: to === undefined ? undefined : toQueryTime(to, 'to'),
+    includeTokens: query.include_tokens !== false,
   }
 }
 
-function present(event: AuditEventRow) {
+async function* presentBatches(batches: AsyncIterable<directory.TrailEntry[]>): AsyncGenerator<unknown[]> {
+  for await (const entries of batches) yield entries.map(present)
+}
+
+function present({ chain, ...content }: directory.TrailEntry) {
   return {
-    id: event.id,
-    at: showTime(event.at),
-    organization_id: event.organizationId,
-    actor: { id: event.actorId, kind: event.actorKind, name: event.actorName },
-    action: event.action,
-    target:
-      event.targetKind === null
-        ? null
-        : { id: event.targetId, kind: event.targetKind, name: event.targetName },
-    changes: event.changes,
-    reason: event.reason,
-    ip: event.ip,
-    user_agent: event.userAgent,
-    request_id: event.requestId,
+    ...describeEvent(content),
+    chain: chain && {
+      sequence: chain.sequence,
+      previous_hash: chain.previousHash.toString('hex'),
+      hash: chain.hash.toString('hex'),
+    },
   }
 }
