@@ -24,7 +24,7 @@ const ALLOWED: Record<string, readonly string[]> = {
 /** Packages that only the named parts may know. */
 const PACKAGES: Record<string, readonly string[]> = {
   express: ['app', 'http', 'oauth', 'management', 'console', 'observability'],
-  'express-openapi-validator': ['management'],
+  'express-openapi-validator': ['http'],
   kysely: ['database'],
   pg: ['database'],
   jose: ['assertion', 'tokens', 'signing', 'directory', 'cli'],

@@ -1,15 +1,5 @@
 import type { Reason } from '../errors.ts'
-
-/** What does not change from one occurrence to the next; `detail` is for when there is nothing more exact. */
-export type ProblemType = { code: string; status: number; title: string; detail: string }
-
-/** A bug of ours: the caller can only quote the request id. */
-export const INTERNAL_ERROR: ProblemType = {
-  code: 'internal_error',
-  status: 500,
-  title: 'The server met an unexpected condition',
-  detail: 'The log of the server has the reason under the request id.',
-}
+import { INTERNAL_ERROR, type ProblemType } from '../http/problem.ts'
 
 /**
  * What a caller of the management API is told for each reason (RFC 9457). The code is the reason; titles and
@@ -115,6 +105,8 @@ export function toProblemType(reason: Reason): ProblemType {
         'The organization does not let keys be generated here',
         'Make the pair yourself and register its public half.',
       )
+    case 'api_tokens_forbidden':
+      return problem(reason, 409, 'The organization does not allow API tokens', 'Use a key pair instead.')
     case 'key_generation_busy':
       return problem(
         reason,

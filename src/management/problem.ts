@@ -1,8 +1,9 @@
 import type { ErrorRequestHandler, Response } from 'express'
-import { type InputFault, Refusal } from '../errors.ts'
+import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
-import { contextOf, noteRefusal } from '../http/request-context.ts'
-import { INTERNAL_ERROR, type ProblemType, toProblemType } from './problem-types.ts'
+import { INTERNAL_ERROR, type ProblemType, sendProblem } from '../http/problem.ts'
+import { noteRefusal } from '../http/request-context.ts'
+import { toProblemType } from './problem-types.ts'
 
 export type ProblemOptions = {
   issuer: string
@@ -21,39 +22,11 @@ export function answerProblems(options: ProblemOptions): ErrorRequestHandler {
     if (type === INTERNAL_ERROR) options.onBug(error, res)
     if (refusal !== undefined) {
       noteRefusal(res, refusal)
-      setHeaders(res, refusal, type)
+      const challenge = toChallenge(refusal, type)
+      if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
     }
-    res.setHeader('Cache-Control', 'no-store')
-    res.status(type.status).type('application/problem+json')
-    res.send(JSON.stringify(toProblem(type, refusal, options.issuer, contextOf(res).requestId)))
+    sendProblem(res, options.issuer, type, refusal)
   }
-}
-
-/** The members of RFC 9457 §3.1, and ours of http-contract. */
-function toProblem(type: ProblemType, refusal: Refusal | undefined, issuer: string, requestId: string) {
-  const { hint, faults } = refusal?.told ?? {}
-  return {
-    type: `${issuer}/docs/problems#${type.code}`,
-    title: type.title,
-    status: type.status,
-    detail: hint ?? (faults === undefined ? type.detail : summarize(faults)),
-    code: type.code,
-    request_id: requestId,
-    instance: `urn:countersign:request:${requestId}`,
-    ...(faults === undefined ? {} : { errors: faults.map(({ pointer, detail }) => ({ pointer, detail })) }),
-  }
-}
-
-function summarize(faults: readonly InputFault[]): string {
-  return faults.length === 1 ? 'The body has a fault.' : `The body has ${faults.length} faults.`
-}
-
-function setHeaders(res: Response, refusal: Refusal, type: ProblemType): void {
-  const { allowedMethods, retryAfterSeconds } = refusal.told
-  const challenge = toChallenge(refusal, type)
-  if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
-  if (allowedMethods !== undefined) res.setHeader('Allow', allowedMethods.join(', '))
-  if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds))
 }
 
 /** RFC 6750 §3 and §3.1: without credentials no error is named, else the one that fits. */

@@ -1,11 +1,15 @@
 import { type RequestHandler, type Response, Router } from 'express'
 import type { DirectoryServices } from '../directory/services.ts'
 import { Refusal } from '../errors.ts'
+import { toRefusal } from '../http/fault.ts'
+import { parseBody, readBody } from '../http/json-body.ts'
 import { allowOnly } from '../http/methods.ts'
+import { noteRefusal } from '../http/request-context.ts'
+import { createValidation } from '../http/validation.ts'
 import type { Inspection } from '../tokens/inspect.ts'
 import { authenticate, callerOf, requirePermission } from './authenticate.ts'
-import { parseBody, readBody } from './body.ts'
 import { requireIds } from './ids.ts'
+import { LINES_TYPE, sendLines } from './lines.ts'
 import { answerProblems } from './problem.ts'
 import type { Route } from './route.ts'
 import { listAuditEvents } from './routes/audit-events.ts'
@@ -38,7 +42,6 @@ import {
   updateServiceAccount,
 } from './routes/service-accounts.ts'
 import { listTokens, revokeAllTokens, revokeToken } from './routes/tokens.ts'
-import { createValidation } from './validation.ts'
 
 const ACCOUNTS = '/organizations/:org/service-accounts'
 const ACCOUNT = `${ACCOUNTS}/:acc`
@@ -112,7 +115,7 @@ export type ManagementOptions = DirectoryServices & {
 export function createManagementRouter(options: ManagementOptions): Router {
   const router = Router({ caseSensitive: true, strict: true })
   const identify = authenticate(options)
-  const validate = createValidation(options)
+  const validate = createValidation({ ...options, path: '/api/v1' })
   for (const path of new Set(ROUTES.map(([, routePath]) => routePath))) {
     const route = router.route(path)
     const served = ROUTES.filter(([, routePath]) => routePath === path)
@@ -130,16 +133,26 @@ export function createManagementRouter(options: ManagementOptions): Router {
   return router
 }
 
-function answer(services: DirectoryServices, handle: Route[3]): RequestHandler {
+function answer(options: ManagementOptions, handle: Route[3]): RequestHandler {
   return async (req, res) => {
     const { actor, token } = callerOf(res)
     const params = req.params as Record<string, string>
-    const reply = await handle({ services, actor, token, params, query: req.query, body: req.body })
+    const prefersLines = req.accepts('application/json', LINES_TYPE) === LINES_TYPE
+    const { query, body } = req
+    const reply = await handle({ services: options, actor, token, params, query, body, prefersLines })
     // Answers may hold secrets that are shown once, and all of them are for this caller alone.
     res.setHeader('Cache-Control', 'no-store')
     if (reply.status === 201) res.setHeader('Location', `${req.baseUrl}${reply.location}`)
     res.status(reply.status)
     if (reply.status === 204) res.end()
-    else res.json(reply.body)
+    else if ('body' in reply) res.json(reply.body)
+    else await sendLines(res, reply.lines, (error) => noteLateFailure(error, res, options))
   }
+}
+
+/** Too late for a problem: the status is sent. */
+function noteLateFailure(error: unknown, res: Response, { onBug }: ManagementOptions): void {
+  const refusal = toRefusal(error)
+  if (refusal === undefined) onBug(error, res)
+  else noteRefusal(res, refusal)
 }

@@ -3,11 +3,8 @@ import type { Request, RequestHandler, Response } from 'express'
 import { error, middleware } from 'express-openapi-validator'
 import { parse } from 'yaml'
 import { Refusal } from '../errors.ts'
-import { contractPath } from '../http/contract.ts'
+import { contractPath } from './contract.ts'
 import { toFaults, toQueryHint, type Violation } from './violations.ts'
-
-/** Below which path of the contract the management API lies. */
-const API_PATH = '/api/v1'
 
 type Contract = Exclude<Parameters<typeof middleware>[0]['apiSpec'], string>
 
@@ -18,9 +15,14 @@ type Contract = Exclude<Parameters<typeof middleware>[0]['apiSpec'], string>
  * The handler throws Refusal `request_malformed` for the query and `input_invalid` for the body. An answer
  * that is not as the contract says is a bug.
  */
-export function createValidation(options: { issuer: string; validateResponses: boolean }): RequestHandler {
+export function createValidation(options: {
+  issuer: string
+  /** Below which path of the contract the endpoints lie. */
+  path: string
+  validateResponses: boolean
+}): RequestHandler {
   const handlers = middleware({
-    apiSpec: readManagementContract(options.issuer),
+    apiSpec: readContract(options),
     // All errors of one body in one answer; 64 KiB bound the work.
     validateRequests: { allErrors: true, coerceTypes: false, discriminator: true },
     validateResponses: options.validateResponses,
@@ -41,10 +43,10 @@ export function createValidation(options: { issuer: string; validateResponses: b
   }
 }
 
-/** The part of openapi.yaml that is ours, below the path of the issuer. */
-function readManagementContract(issuer: string): Contract {
+/** The part of openapi.yaml that is asked for, below the path of the issuer. */
+function readContract({ issuer, path: root }: { issuer: string; path: string }): Contract {
   const contract = parse(readFileSync(contractPath(), 'utf8')) as Contract
-  const paths = Object.entries(contract.paths ?? {}).filter(([path]) => path.startsWith(API_PATH))
+  const paths = Object.entries(contract.paths ?? {}).filter(([path]) => path.startsWith(root))
   return { ...contract, servers: [{ url: new URL(issuer).pathname }], paths: Object.fromEntries(paths) }
 }
 
