@@ -2,7 +2,13 @@
  * Why a request is refused. The union is closed: `oauth/wire.ts` and `management/problem.ts` map every
  * reason to what the caller is told, and the compiler insists that none is forgotten.
  */
-export type Reason = RequestReason | CredentialReason | AssertionReason | GrantReason | DirectoryReason
+export type Reason =
+  | RequestReason
+  | CredentialReason
+  | AssertionReason
+  | GrantReason
+  | DirectoryReason
+  | SignInReason
 
 /** Any endpoint: the shape of the request, or the state of the server. */
 export type RequestReason =
@@ -74,12 +80,38 @@ export type DirectoryReason =
   | 'kid_taken'
   | 'key_limit_reached'
   | 'key_generation_forbidden'
+  | 'api_tokens_forbidden'
   | 'key_generation_busy'
   | 'key_already_revoked'
   | 'private_key_given'
   | 'permission_not_held'
+  | 'email_taken'
+  | 'administrator_disabled'
+  | 'identity_provider_missing'
   | 'organization_not_empty'
   | 'built_in_protected'
+
+/**
+ * An administrator who proves who they are. The first five sound alike: whoever guesses learns nothing about which
+ * addresses exist.
+ */
+export type SignInReason =
+  | 'email_unknown'
+  | 'account_is_service_account'
+  | 'account_not_active'
+  | 'password_not_set'
+  | 'password_wrong'
+  | 'second_factor_required'
+  | 'second_factor_wrong'
+  | 'second_factor_used'
+  | 'second_factor_on'
+  | 'second_factor_off'
+  | 'session_missing'
+  | 'invitation_invalid'
+  | 'openid_unavailable'
+  | 'openid_request_unknown'
+  | 'openid_failed'
+  | 'openid_identity_refused'
 
 /** A limit of so many requests in a minute of the clock, and what is left of it until the minute is over. */
 export type QuotaState = { limit: number; remaining: number; resetSeconds: number }

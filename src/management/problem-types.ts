@@ -116,10 +116,34 @@ export function toProblemType(reason: Reason): ProblemType {
       )
     case 'key_already_revoked':
       return problem(reason, 409, 'The key is revoked', 'A revoked key stays so. Make a new one.')
+    case 'email_taken':
+      return problem(reason, 409, 'The address is taken', 'Use another address.')
+    case 'administrator_disabled':
+      return problem(reason, 409, 'The administrator is disabled', 'Enable the administrator first.')
+    case 'identity_provider_missing':
+      return problem(reason, 404, 'Not found', 'The organization has no identity provider.')
     case 'organization_not_empty':
       return problem(reason, 409, 'The organization has accounts', 'Delete its accounts first.')
     case 'built_in_protected':
       return problem(reason, 409, 'The installation needs this', 'It cannot be removed.')
+    // People prove who they are at the sign-in endpoints alone: met here, these are a bug.
+    case 'email_unknown':
+    case 'account_is_service_account':
+    case 'account_not_active':
+    case 'password_not_set':
+    case 'password_wrong':
+    case 'second_factor_required':
+    case 'second_factor_wrong':
+    case 'second_factor_used':
+    case 'second_factor_on':
+    case 'second_factor_off':
+    case 'session_missing':
+    case 'invitation_invalid':
+    case 'openid_unavailable':
+    case 'openid_request_unknown':
+    case 'openid_failed':
+    case 'openid_identity_refused':
+      return INTERNAL_ERROR
     // Assertions and grants are judged at the token endpoint alone: met here, they are a bug.
     case 'assertion_too_large':
     case 'assertion_malformed':

@@ -1,5 +1,5 @@
 import type { Response } from 'express'
-import type { DirectoryReason, Reason, Refusal } from '../errors.ts'
+import type { DirectoryReason, QuotaState, Reason, Refusal } from '../errors.ts'
 
 /** An error as OAuth clients know it (RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1). */
 type WireError = { status: number; error: string; description: string }
@@ -19,7 +19,7 @@ const NOT_ACCEPTED: WireError = {
  * What the caller of an OAuth endpoint is told for each reason. Descriptions are fixed texts of ours within
  * the characters of RFC 6749 §5.2: no input is echoed, no message of a library passes.
  */
-export function toWireError(reason: Exclude<Reason, DirectoryReason>): WireError {
+export function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): WireError {
   switch (reason) {
     case 'request_malformed':
       return invalidRequest('The request is malformed.')
@@ -46,6 +46,13 @@ export function toWireError(reason: Exclude<Reason, DirectoryReason>): WireError
         status: 429,
         error: 'temporarily_unavailable',
         description: 'Too many requests. Retry after the time in Retry-After.',
+      }
+    case 'token_limit_reached':
+      return {
+        status: 429,
+        error: 'temporarily_unavailable',
+        description:
+          'The account has asked for as many tokens as it may in a minute. Retry after the time in Retry-After.',
       }
     case 'database_unavailable':
       return {
@@ -92,7 +99,9 @@ export function toWireError(reason: Exclude<Reason, DirectoryReason>): WireError
     case 'claim_malformed':
       return invalidGrant('A claim of the assertion is missing or malformed.')
     case 'subject_not_allowed':
-      return invalidGrant('The sub of the assertion is not the account itself.')
+      return invalidGrant(
+        'The sub of the assertion is neither the account itself nor somebody for whom it may act.',
+      )
     case 'audience_mismatch':
       return invalidGrant(
         'The aud of the assertion must be exactly one value: the issuer identifier or the token endpoint.',
@@ -130,12 +139,13 @@ export function toWireError(reason: Exclude<Reason, DirectoryReason>): WireError
 
 /** Writes the answer of a refusal: RFC 6749 §5.2, never cached, with the challenge where one is due. */
 export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
-  const reason = refusal.reason as Exclude<Reason, DirectoryReason>
+  const reason = refusal.reason as Exclude<Reason, DirectoryReason | SignInReason>
   const wire = toWireError(reason)
   const challenge = toChallenge(wire, refusal)
   if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
   if (refusal.told.retryAfterSeconds !== undefined)
     res.setHeader('Retry-After', String(refusal.told.retryAfterSeconds))
+  if (refusal.told.quota !== undefined) showQuota(res, refusal.told.quota)
   if (refusal.told.allowedMethods !== undefined)
     res.setHeader('Allow', refusal.told.allowedMethods.join(', '))
   const status = challenge === undefined ? wire.status : 401
@@ -157,6 +167,15 @@ export function sendOAuthError(res: Response, status: number, error: string, des
 export function noStore(res: Response): void {
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('Pragma', 'no-cache')
+}
+
+/**
+ * Says how the account stands to its limit (draft-ietf-httpapi-ratelimit-headers-10): so many requests (`q`) in a
+ * window of so many seconds (`w`), so many left (`r`) until the window ends in so many seconds (`t`).
+ */
+export function showQuota(res: Response, { limit, remaining, resetSeconds }: QuotaState): void {
+  res.setHeader('RateLimit-Policy', `"token-requests";q=${limit};w=60`)
+  res.setHeader('RateLimit', `"token-requests";r=${remaining};t=${resetSeconds}`)
 }
 
 /**
