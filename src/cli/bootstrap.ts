@@ -3,17 +3,19 @@ import { type Config, readConfig } from '../config.ts'
 import { prepareSchema } from '../database/open.ts'
 import { maintainPartitions, retentionOf } from '../database/partitions.ts'
 import { findKeyByThumbprint } from '../database/queries/keys.ts'
+import type { KeyRow } from '../database/tables.ts'
 import { transact } from '../database/transaction.ts'
 import { systemActor } from '../directory/actor.ts'
 import { ensureInstallation } from '../directory/installation.ts'
 import { createKeyPairGenerator } from '../directory/key-pair.ts'
-import { prepareKey, storeKey } from '../directory/new-key.ts'
+import { storeKey } from '../directory/new-key.ts'
 import {
   createOperatorKeyFile,
   foreignFile,
   type OperatorOwner,
   readOperatorKeyFile,
 } from '../directory/operator-key-file.ts'
+import { prepareRegisteredKey } from '../directory/prepared-key.ts'
 import type { DirectoryServices } from '../directory/services.ts'
 import { OperatorError, Refusal } from '../errors.ts'
 import { readNamedFile } from './files.ts'
@@ -90,7 +92,10 @@ async function register(
     expiresAt: null,
     algorithm: undefined,
   } as const
-  const prepared = await prepareKey(services, owner, request, services.clock.now()).catch(rethrowRefusal)
+  const now = services.clock.now()
+  const prepared = await Promise.try(() => prepareRegisteredKey(owner.organization, request, now)).catch(
+    rethrowRefusal,
+  )
   const { thumbprint } = prepared.row
   const existing = await findKeyByThumbprint(services.db, owner.account.id, thumbprint)
   if (existing?.status === 'active') return describe('The key is registered already', existing)
@@ -99,10 +104,7 @@ async function register(
   )
   return describe('Registered the key', key)
 
-  function describe(
-    outcome: string,
-    { id, kid, algorithm }: { id: string; kid: string; algorithm: string },
-  ): string {
+  function describe(outcome: string, { id, kid, algorithm }: KeyRow): string {
     return [
       `${outcome}: ${id} (${algorithm}) of the account ${owner.account.id}.`,
       `Try, where the private key is: ${COMMAND} token --private-key PRIVATE_KEY.pem --key-id ${kid} \\`,

@@ -5,7 +5,9 @@ export const DEFAULT_SETTINGS: OrganizationSettings = {
   requireJti: false,
   maxKeyLifetimeDays: null,
   allowGeneratedKeys: true,
+  allowApiTokens: true,
   maxKeysPerAccount: 10,
+  tokenRequestsPerMinute: null,
 }
 
 /** How assertions of a new account are judged: RFC 7523 to the letter, an hour at most (conformance D3). */

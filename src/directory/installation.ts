@@ -174,6 +174,7 @@ async function createOperatorAccount(
     ownerContact: null,
     // Its key file must work with existing client libraries, which leave `sub` out (conformance D7).
     assertionPolicy: { ...DEFAULT_ASSERTION_POLICY, profile: 'google' as const },
+    tokenRequestsPerMinute: null,
     createdAt: new Date(now),
     createdBy: creatorOf(systemActor),
   }

@@ -12,15 +12,9 @@ import type { Actor } from './actor.ts'
 import { type AuditAction, changesBetween, recordChanges } from './audit.ts'
 import { assertMayMakeKey } from './granting.ts'
 import { assertNewExpiry } from './key-lifetime.ts'
-import {
-  assertRoomForKey,
-  type KeyRequest,
-  type KeySecret,
-  keyFacts,
-  prepareKey,
-  storeKey,
-} from './new-key.ts'
+import { assertRoomForKey, keyFacts, storeKey } from './new-key.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
+import { type KeyRequest, type KeySecret, prepareKey } from './prepared-key.ts'
 import { notFound } from './reach.ts'
 import { type AccountPath, getServiceAccount, lockServiceAccount } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'

@@ -9,7 +9,8 @@ import { transact } from '../database/transaction.ts'
 import { OperatorError } from '../errors.ts'
 import { systemActor } from './actor.ts'
 import { OPERATOR_SLUG } from './installation.ts'
-import { prepareRegisteredKey, storeKey } from './new-key.ts'
+import { storeKey } from './new-key.ts'
+import { prepareRegisteredKey } from './prepared-key.ts'
 
 /**
  * Registers a public key (PEM or JWK) for the account `operator`, as `bootstrap --public-key` does: no private

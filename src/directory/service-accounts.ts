@@ -29,9 +29,10 @@ import {
 import { type Actor, creatorOf } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_ASSERTION_POLICY, emailOf } from './defaults.ts'
-import { type KeyRequest, type KeySecret, type PreparedKey, prepareKey, storeKey } from './new-key.ts'
+import { storeKey } from './new-key.ts'
 import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
+import { type KeyRequest, type KeySecret, type PreparedKey, prepareKey } from './prepared-key.ts'
 import { getOrganization, notFound, requireReachable } from './reach.ts'
 import { type AccountPath, lockServiceAccount } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'
@@ -45,6 +46,8 @@ export type ServiceAccountRequest = {
   ownerContact: string | null
   access: AccessPatch
   assertionPolicy: Partial<AssertionPolicy>
+  /** null: as the organization says. */
+  tokenRequestsPerMinute: number | null
   initialKey: KeyRequest | undefined
 }
 
@@ -56,6 +59,7 @@ export type ServiceAccountPatch = {
   status: 'active' | 'disabled' | undefined
   access: AccessPatch
   assertionPolicy: Partial<AssertionPolicy>
+  tokenRequestsPerMinute: number | null | undefined
 }
 
 export type CreatedServiceAccount = {
@@ -98,6 +102,7 @@ export async function createServiceAccount(
     description: request.description,
     ownerContact: request.ownerContact,
     assertionPolicy: { ...DEFAULT_ASSERTION_POLICY, ...request.assertionPolicy },
+    tokenRequestsPerMinute: request.tokenRequestsPerMinute,
     createdAt: new Date(now),
     createdBy: creatorOf(actor),
   }
@@ -201,7 +206,15 @@ async function storeChanges(
   if (differences === undefined) return account
   await replaceAccess(trx, actor, account, asked)
   const { id, organizationId, name, description, ownerContact, status, assertionPolicy } = after
-  const changes: AccountChanges = { name, description, ownerContact, status, assertionPolicy }
+  const { tokenRequestsPerMinute } = after
+  const changes: AccountChanges = {
+    name,
+    description,
+    ownerContact,
+    status,
+    assertionPolicy,
+    tokenRequestsPerMinute,
+  }
   const endTokens = account.status === 'active' && status === 'disabled'
   await updateAccount(trx, id, changes, { endTokens, now: new Date(now) })
   await recordChanges(trx, actor, now, [
@@ -224,6 +237,10 @@ function applyPatch(account: ServiceAccount, patch: ServiceAccountPatch, asked: 
     ownerContact: patch.ownerContact === undefined ? account.ownerContact : patch.ownerContact,
     status: patch.status ?? account.status,
     assertionPolicy: { ...account.assertionPolicy, ...patch.assertionPolicy },
+    tokenRequestsPerMinute:
+      patch.tokenRequestsPerMinute === undefined
+        ? account.tokenRequestsPerMinute
+        : patch.tokenRequestsPerMinute,
   }
 }
 
@@ -273,6 +290,7 @@ function factsOf(account: ServiceAccount): Record<string, unknown> {
     status,
     ...accessOf(account),
     assertionPolicy,
+    tokenRequestsPerMinute: account.tokenRequestsPerMinute,
   }
 }
 

@@ -1,9 +1,12 @@
 import { type Clock, toNumericDate } from '../clock.ts'
 import type { GrantOutcome, NewGrantRecord } from '../database/queries/grant-records.ts'
-import { Refusal } from '../errors.ts'
+import { GROUPS_SCOPE, type GroupMembership } from '../database/queries/groups.ts'
+import { type QuotaState, Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { createOpaqueToken, digestSecret, signAccessToken } from './access-token.ts'
+import { toGroupClaims } from './group-claims.ts'
+import { toldOf, toQuotaState } from './quota.ts'
 import type { Target } from './target.ts'
 
 /** What a grant has decided: who gets a token, through which key, for what. */
@@ -12,17 +15,32 @@ export type GrantDecision = {
   accountName: string
   organizationId: string
   keyId: string
+  /** The account's id, or the end user for whom it acts. */
   subject: string
+  /** The names of the account's roles. */
+  roles: readonly string[]
   target: Target
   jti: string | undefined
-  /** NumericDate: decides where the claim on the `jti` is kept. */
-  assertionExpiresAt: number
+  /**
+   * NumericDate: decides where the claim on the `jti` is kept. Undefined without an assertion; the record is then
+   * kept by the time of issue, so that a look-up finds it as long as the token lives.
+   */
+  assertionExpiresAt: number | undefined
+  /** How many tokens the account may ask for in a minute; null for any number. */
+  tokenRequestsPerMinute: number | null
 }
 
 /** Where the request came from, for the trail. */
 export type RequestFacts = { requestId: string; ip: string; userAgent: string | null }
 
-export type IssuedToken = { id: string; accessToken: string; expiresInSeconds: number; scope: string }
+export type IssuedToken = {
+  id: string
+  accessToken: string
+  expiresInSeconds: number
+  scope: string
+  /** How the account stands to its limit; undefined when it has none. */
+  quota: QuotaState | undefined
+}
 
 export type TokenIssuerOptions = {
   issuer: string
@@ -30,13 +48,15 @@ export type TokenIssuerOptions = {
   clock: Clock
   /** The batched insert: once it answers `recorded`, the record is on disk. */
   recordGrant: (record: NewGrantRecord) => Promise<GrantOutcome>
+  /** The batched read of at most `MAX_GROUPS` + 1 groups of an account. */
+  findMembership: (accountId: string) => Promise<GroupMembership>
 }
 
 /**
  * Builds the issuing of tokens: mint, record, answer. The record is committed before the token is handed out
  * (promise 3), and the same insert claims the assertion's `jti` (promise 2) and sees whether key, account and
- * organization are still active (promise 1).
- * Throws Refusal `assertion_replayed` or `key_disabled`.
+ * organization are still active (promise 1), and whether the account keeps to its limit.
+ * Throws Refusal `assertion_replayed`, `key_disabled`, `credentials_invalid` or `token_limit_reached`.
  */
 export function createTokenIssuer(options: TokenIssuerOptions) {
   return async function issueToken(decision: GrantDecision, request: RequestFacts): Promise<IssuedToken> {
@@ -48,41 +68,47 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
     const scope = decision.target.scope.join(' ')
 
     const accessToken = await mint()
-    requireRecorded(
-      await options.recordGrant({
-        id,
-        accountId: decision.accountId,
-        keyId: decision.keyId,
-        jti: decision.jti ?? null,
-        assertionExpiresAt: decision.assertionExpiresAt * 1000,
-        resourceServerId: resourceServer.id,
-        subject: decision.subject,
-        scope,
-        tokenFormat: resourceServer.tokenFormat,
-        tokenDigest: resourceServer.tokenFormat === 'opaque' ? digestSecret(accessToken) : null,
-        issuedAt: issuedAt * 1000,
-        expiresAt: expiresAt * 1000,
-        clientIp: request.ip,
-        userAgent: request.userAgent,
-        requestId: request.requestId,
-      }),
-      decision,
-    )
-    return { id, accessToken, expiresInSeconds: resourceServer.tokenLifetimeSeconds, scope }
+    const grant = await options.recordGrant({
+      id,
+      accountId: decision.accountId,
+      keyId: decision.keyId,
+      jti: decision.jti ?? null,
+      assertionExpiresAt: (decision.assertionExpiresAt ?? issuedAt) * 1000,
+      resourceServerId: resourceServer.id,
+      subject: decision.subject,
+      scope,
+      tokenFormat: resourceServer.tokenFormat,
+      tokenDigest: resourceServer.tokenFormat === 'opaque' ? digestSecret(accessToken) : null,
+      issuedAt: issuedAt * 1000,
+      expiresAt: expiresAt * 1000,
+      clientIp: request.ip,
+      userAgent: request.userAgent,
+      requestId: request.requestId,
+      quota: decision.tokenRequestsPerMinute,
+    })
+    const quota = toQuotaState(decision.tokenRequestsPerMinute, grant.used, options.clock.now())
+    requireRecorded(grant, decision, quota)
+    return { id, accessToken, expiresInSeconds: resourceServer.tokenLifetimeSeconds, scope, quota }
 
     async function mint(): Promise<string> {
       if (resourceServer.tokenFormat === 'opaque') return createOpaqueToken()
+      const { accountId } = decision
+      // Roles and groups are the account's own: they say nothing about an end user.
+      const isForAnother = decision.subject !== accountId
       return signAccessToken(
         {
           iss: options.issuer,
           sub: decision.subject,
           aud: resourceServer.identifier,
-          client_id: decision.accountId,
+          client_id: accountId,
           iat: issuedAt,
           exp: expiresAt,
           jti: id,
           scope,
           organization_id: decision.organizationId,
+          ...(isForAnother ? { roles: [], act: { sub: accountId } } : { roles: decision.roles }),
+          ...(decision.target.scope.includes(GROUPS_SCOPE) &&
+            toGroupClaims(await options.findMembership(accountId))),
         },
         options.keyRing.signingKey(resourceServer.signingAlgorithm),
       )
@@ -90,10 +116,24 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
   }
 }
 
-function requireRecorded(outcome: GrantOutcome, decision: GrantDecision): void {
+function requireRecorded(
+  { outcome }: GrantOutcome,
+  decision: GrantDecision,
+  quota: QuotaState | undefined,
+): void {
   const { accountId, accountName, organizationId, keyId } = decision
   const sender = { accountId, accountName, organizationId, keyId }
-  if (outcome === 'replayed') throw new Refusal('assertion_replayed', { ...sender, jti: decision.jti })
-  if (outcome === 'ended')
-    throw new Refusal('key_disabled', { ...sender, fact: 'ended while the token was made' })
+  switch (outcome) {
+    case 'recorded':
+      return
+    case 'replayed':
+      throw new Refusal('assertion_replayed', { ...sender, jti: decision.jti })
+    case 'limited':
+      throw new Refusal('token_limit_reached', { ...sender, limit: quota?.limit }, toldOf(quota))
+    case 'ended': {
+      // Without an assertion the key was the client's own credential.
+      const reason = decision.assertionExpiresAt === undefined ? 'credentials_invalid' : 'key_disabled'
+      throw new Refusal(reason, { ...sender, fact: 'ended while the token was made' })
+    }
+  }
 }

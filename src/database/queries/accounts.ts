@@ -4,7 +4,7 @@ import { type Access, accessColumns } from './access.ts'
 import type { Page } from './page.ts'
 
 /** A service account with what is kept in other tables: its access, and the last use of any of its keys. */
-export type ServiceAccount = AccountRow & Access & { lastUsedAt: Date | null }
+export type ServiceAccount = AccountRow & { slug: string } & Access & { lastUsedAt: Date | null }
 
 export type NewServiceAccount = {
   id: string
@@ -15,6 +15,7 @@ export type NewServiceAccount = {
   description: string
   ownerContact: string | null
   assertionPolicy: AssertionPolicy
+  tokenRequestsPerMinute: number | null
   createdAt: Date
   createdBy: string
 }
@@ -26,6 +27,7 @@ export type AccountChanges = {
   ownerContact?: string | null
   status?: AccountStatus
   assertionPolicy?: AssertionPolicy
+  tokenRequestsPerMinute?: number | null
 }
 
 /** The service account with that id in that organization, also a deleted one. */
@@ -119,4 +121,5 @@ function serviceAccounts(db: Kysely<Database>) {
     ])
     .select(accessColumns)
     .where('a.kind', '=', 'service_account')
+    .$narrowType<{ slug: string }>()
 }

@@ -6,10 +6,12 @@ import type {
   AccountStatus,
   Database,
   GrantRecordRow,
+  GroupAccessLevel,
   KeyStatus,
   OrganizationStatus,
   TokenFormat,
 } from '../tables.ts'
+import { GROUPS_SCOPE, type GroupClaim } from './groups.ts'
 
 /** What an issued token leaves. */
 export type NewGrantRecord = {
@@ -33,10 +35,16 @@ export type NewGrantRecord = {
   clientIp: string | null
   userAgent: string | null
   requestId: string
+  /** How many records the account may leave in a minute of the clock; null for any number. */
+  quota: number | null
 }
 
-/** `replayed`: the jti was claimed before. `ended`: key, account or organization stopped being active. */
-export type GrantOutcome = 'recorded' | 'replayed' | 'ended'
+/**
+ * `replayed`: the jti was claimed before. `ended`: key, account or organization stopped being active.
+ * `limited`: the account has used its quota up. `used` is how much of it is gone, this request included; null
+ * without a quota.
+ */
+export type GrantOutcome = { outcome: 'recorded' | 'replayed' | 'ended' | 'limited'; used: number | null }
 
 /**
  * Records a batch of grants and claims their `jti`s in one atomic statement (`record_grants`). When this
@@ -47,9 +55,9 @@ export async function recordGrants(
   now: number,
   grants: readonly NewGrantRecord[],
 ): Promise<GrantOutcome[]> {
-  const { rows } = await pool.query<{ id: string; outcome: GrantOutcome }>({
+  const { rows } = await pool.query<{ id: string } & GrantOutcome>({
     name: 'record-grants',
-    text: `select id, outcome from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+    text: 'select id, outcome, used from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)',
     values: [
       iso(now),
       grants.map((grant) => grant.id),
@@ -67,10 +75,11 @@ export async function recordGrants(
       grants.map((grant) => grant.clientIp),
       grants.map((grant) => grant.userAgent),
       grants.map((grant) => grant.requestId),
+      grants.map((grant) => grant.quota),
     ],
   })
-  const outcomes = new Map(rows.map((row) => [row.id, row.outcome]))
-  return grants.map((grant) => outcomes.get(grant.id) ?? 'ended')
+  const outcomes = new Map(rows.map(({ id, outcome, used }) => [id, { outcome, used }]))
+  return grants.map((grant) => outcomes.get(grant.id) ?? { outcome: 'ended', used: null })
 }
 
 /** A token as the database knows it now: the record and the state of all that it hangs on. */
@@ -98,8 +107,12 @@ export type TokenRecord = {
   revokedAt: Date | null
   /** False once key, account or organization was disabled since, even if it is enabled again. */
   generationIsCurrent: boolean
-  /** The token's scope as far as the account still has it. */
+  /** The token's scope as far as the account still has it, and for an end user as far as it still lends it. */
   scope: readonly string[]
+  /** The names of the account's roles, sorted. */
+  roles: readonly string[]
+  groups: readonly GroupClaim[]
+  groupsAdministrator: GroupAccessLevel | null
 }
 
 /** How a presented token is found: a JWT by what its verified claims say, an opaque one by its digest. */
@@ -113,6 +126,20 @@ export type TokenLookup = { accountId: string; id: string } | { digest: Buffer }
 const LOOK_BACK_MILLISECONDS = 25 * 3_600_000
 const LOOK_AHEAD_MILLISECONDS = 2 * 3_600_000
 
+/**
+ * Whether the account may, now, use a permission for the token's subject: for itself always, for an end user as
+ * its delegation says. For new tokens src/assertion/subject.ts and src/tokens/delegation.ts say the same.
+ */
+function mayActWith(permission: string): string {
+  return `(
+    g.subject = g.account_id
+    or exists (select from jsonb_array_elements_text(a.delegation -> 'subjects') as allowed (subject)
+               where allowed.subject = g.subject
+                  or right(allowed.subject, 1) = '*' and starts_with(g.subject, left(allowed.subject, -1)))
+       and a.delegation -> 'permissions' @> jsonb_build_array(
+             jsonb_build_object('resourceServerId', g.resource_server_id, 'permission', ${permission})))`
+}
+
 const FIND_TOKENS = `
   select q.ordinal::int as ordinal,
          g.id, g.subject, g.token_format, g.issued_at, g.expires_at, g.revoked_at,
@@ -123,12 +150,22 @@ const FIND_TOKENS = `
          k.id as key_id, k.status as key_status, k.expires_at as key_expires_at,
          rs.id as resource_server_id, rs.identifier as audience,
          g.token_generation = o.token_generation + a.token_generation + k.token_generation as generation_is_current,
+         a.groups_administrator,
          array(
            select s.name from unnest(string_to_array(g.scope, ' ')) with ordinality as s (name, position)
-           join account_permissions p
-             on p.account_id = g.account_id and p.resource_server_id = g.resource_server_id and p.permission = s.name
+           where s.name = '${GROUPS_SCOPE}'
+              or ${mayActWith('s.name')}
+                 and exists (select from effective_permissions p
+                             where p.account_id = g.account_id and p.resource_server_id = g.resource_server_id
+                               and p.permission = s.name)
            order by s.position
-         ) as scope
+         ) as scope,
+         array(select ro.name from account_roles h join roles ro on ro.id = h.role_id
+               where h.account_id = a.id order by ro.name collate "C") as roles,
+         (select json_agg(json_build_object('id', m.group_id, 'name', gr.name, 'access', m.access)
+                          order by m.group_id collate "C")
+          from account_groups m join groups gr on gr.id = m.group_id
+          where m.account_id = a.id) as groups
   from LOOKUP
   join keys k on k.id = g.key_id
   join accounts a on a.id = g.account_id
@@ -259,11 +296,12 @@ function liveTokens(db: Kysely<Database>, accountId: string, now: number) {
     .where(sql<boolean>`g.token_generation = o.token_generation + a.token_generation + k.token_generation`)
     .where(({ exists, selectFrom }) =>
       exists(
-        selectFrom('accountPermissions as p')
+        selectFrom('effectivePermissions as p')
           .select('p.permission')
           .whereRef('p.accountId', '=', 'g.accountId')
           .whereRef('p.resourceServerId', '=', 'g.resourceServerId')
-          .where(sql<boolean>`p.permission = any(string_to_array(g.scope, ' '))`),
+          .where(sql<boolean>`p.permission = any(string_to_array(g.scope, ' '))`)
+          .where(sql<boolean>`${sql.raw(mayActWith('p.permission'))}`),
       ),
     )
 }
@@ -293,6 +331,9 @@ type TokenRow = {
   audience: string
   generation_is_current: boolean
   scope: string[]
+  roles: string[]
+  groups: GroupClaim[] | null
+  groups_administrator: GroupAccessLevel | null
 }
 
 function toTokenRecord(row: TokenRow): TokenRecord {
@@ -320,6 +361,9 @@ function toTokenRecord(row: TokenRow): TokenRecord {
     revokedAt: row.revoked_at,
     generationIsCurrent: row.generation_is_current,
     scope: row.scope,
+    roles: row.roles,
+    groups: row.groups ?? [],
+    groupsAdministrator: row.groups_administrator,
   }
 }
 

@@ -64,11 +64,11 @@ export async function countKeys(db: Kysely<Database>, accountId: string): Promis
  */
 export function insertKey(
   trx: Transaction<Database>,
-  key: Omit<NewKey, 'publicKey'> & { publicKey: PublicJwk },
+  key: Omit<NewKey, 'publicKey'> & { publicKey: PublicJwk | null },
 ): Promise<KeyRow> {
   return trx
     .insertInto('keys')
-    .values({ ...key, publicKey: JSON.stringify(key.publicKey) })
+    .values({ ...key, publicKey: key.publicKey === null ? null : JSON.stringify(key.publicKey) })
     .returningAll()
     .executeTakeFirstOrThrow()
 }

@@ -1,13 +1,14 @@
 import type { KeyAlgorithm, KeyRow } from '../../database/tables.ts'
 import type { ModulusLength } from '../../directory/key-pair.ts'
 import * as directory from '../../directory/keys.ts'
-import type { KeyFormat, KeyRequest, KeySecret } from '../../directory/new-key.ts'
+import type { KeyFormat, KeyRequest, KeySecret } from '../../directory/prepared-key.ts'
 import { accountOf, type Call, pageOf, type Reply } from '../route.ts'
 import { showTime, toTime } from '../time.ts'
 
 type KeyInput = { name?: string; not_before?: string | null; expires_at?: string | null } & (
   | { type: 'rsa'; algorithm?: 'RS256' | 'PS256'; modulus_length?: ModulusLength; format?: KeyFormat }
   | { type: 'public_key'; public_key: string | Record<string, unknown>; algorithm?: KeyAlgorithm }
+  | { type: 'api_token' }
 )
 
 export async function listKeys(call: Call): Promise<Reply> {
@@ -53,15 +54,21 @@ export function toKeyRequest(input: KeyInput, pointer: string): KeyRequest {
     notBefore: toTime(input.not_before, `${pointer}/not_before`),
     expiresAt: toTime(input.expires_at, `${pointer}/expires_at`),
   }
-  if (input.type === 'public_key') {
-    const { type, public_key: publicKey, algorithm } = input
-    return { ...terms, type, publicKey, algorithm }
+  switch (input.type) {
+    case 'rsa': {
+      const { type, algorithm, modulus_length: modulusLength, format } = input
+      return { ...terms, type, algorithm, modulusLength, format }
+    }
+    case 'public_key': {
+      const { type, public_key: publicKey, algorithm } = input
+      return { ...terms, type, publicKey, algorithm }
+    }
+    case 'api_token':
+      return { ...terms, type: input.type }
   }
-  const { type, algorithm, modulus_length: modulusLength, format } = input
-  return { ...terms, type, algorithm, modulusLength, format }
 }
 
-/** A new key, with its private half in the form that was asked for. */
+/** A new key, with its secret half in the form that was asked for. */
 export function presentCreatedKey(
   { key, secret }: { key: KeyRow; secret: KeySecret | undefined },
   now: number,
@@ -79,6 +86,8 @@ function presentSecret(secret: KeySecret | undefined) {
       return { private_key: secret.privateKeyPem }
     case 'p12':
       return { p12: secret.p12Base64, password: secret.password }
+    case 'api_token':
+      return { api_token: secret.apiToken }
   }
 }
 
@@ -93,6 +102,7 @@ function presentKey(key: KeyRow, now: number) {
     modulus_length: key.modulusLength,
     thumbprint: key.thumbprint,
     public_key: key.publicKey,
+    obfuscated_token: key.obfuscatedToken,
     status: directory.stateOfKey(key, now),
     not_before: showTime(key.notBefore),
     expires_at: showTime(key.expiresAt),

@@ -8,7 +8,9 @@ type SettingsInput = Partial<{
   require_jti: boolean
   max_key_lifetime_days: number | null
   allow_generated_keys: boolean
+  allow_api_tokens: boolean
   max_keys_per_account: number
+  token_requests_per_minute: number | null
 }>
 
 export async function listOrganizations(call: Call): Promise<Reply> {
@@ -46,13 +48,15 @@ export async function deleteOrganization(call: Call): Promise<Reply> {
 }
 
 function toSettings(input: SettingsInput = {}): Partial<OrganizationSettings> {
-  const { require_jti, max_key_lifetime_days, allow_generated_keys, max_keys_per_account } = input
-  return {
-    ...(require_jti !== undefined && { requireJti: require_jti }),
-    ...(max_key_lifetime_days !== undefined && { maxKeyLifetimeDays: max_key_lifetime_days }),
-    ...(allow_generated_keys !== undefined && { allowGeneratedKeys: allow_generated_keys }),
-    ...(max_keys_per_account !== undefined && { maxKeysPerAccount: max_keys_per_account }),
+  const settings = {
+    requireJti: input.require_jti,
+    maxKeyLifetimeDays: input.max_key_lifetime_days,
+    allowGeneratedKeys: input.allow_generated_keys,
+    allowApiTokens: input.allow_api_tokens,
+    maxKeysPerAccount: input.max_keys_per_account,
+    tokenRequestsPerMinute: input.token_requests_per_minute,
   }
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }
 
 function present(organization: OrganizationRow) {
@@ -66,7 +70,9 @@ function present(organization: OrganizationRow) {
       require_jti: settings.requireJti,
       max_key_lifetime_days: settings.maxKeyLifetimeDays,
       allow_generated_keys: settings.allowGeneratedKeys,
+      allow_api_tokens: settings.allowApiTokens,
       max_keys_per_account: settings.maxKeysPerAccount,
+      token_requests_per_minute: settings.tokenRequestsPerMinute,
     },
     created_at: showTime(createdAt),
     updated_at: showTime(updatedAt),

@@ -33,6 +33,7 @@ export async function createServiceAccount(call: Call): Promise<Reply> {
       ownerContact: owner_contact ?? null,
       access: toAccessPatch(call.body),
       assertionPolicy: toPolicy(assertion_policy),
+      tokenRequestsPerMinute: call.body.token_requests_per_minute ?? null,
       initialKey: initial_key === undefined ? undefined : toKeyRequest(initial_key, '/initial_key'),
     },
   )
@@ -61,6 +62,7 @@ export async function updateServiceAccount(call: Call): Promise<Reply> {
     status,
     access: toAccessPatch(call.body),
     assertionPolicy: toPolicy(assertion_policy),
+    tokenRequestsPerMinute: call.body.token_requests_per_minute,
   })
   return { status: 200, body: present(account) }
 }
@@ -99,6 +101,7 @@ function present(account: ServiceAccount) {
       max_lifetime_seconds: policy.maxLifetimeSeconds,
       extra_audiences: policy.extraAudiences,
     },
+    token_requests_per_minute: account.tokenRequestsPerMinute,
     created_at: showTime(account.createdAt),
     created_by: account.createdBy,
     updated_at: showTime(account.updatedAt),

@@ -1,6 +1,7 @@
 import type { VerifiedAssertion } from '../../assertion/verify.ts'
 import { Refusal } from '../../errors.ts'
 import { type Form, findAll, findOne, requireOne } from '../../http/form.ts'
+import { assertWithoutGroups, limitToDelegation } from '../../tokens/delegation.ts'
 import type { GrantDecision } from '../../tokens/issue.ts'
 import { requestedScope } from '../../tokens/scope.ts'
 import { resolveTarget } from '../../tokens/target.ts'
@@ -23,13 +24,18 @@ export async function decide(form: Form, services: JwtBearerServices): Promise<G
   try {
     assertSameClient(findOne(form, 'client_id'), issuer)
     const scope = requestedScope(formScope, claims.scope)
-    const target = resolveTarget(issuer.access, findAll(form, 'resource'), scope)
+    const isForAnother = claims.subject !== accountId
+    if (isForAnother) assertWithoutGroups(scope)
+    const access = isForAnother ? limitToDelegation(issuer.access, issuer.delegation) : issuer.access
+    const target = resolveTarget(access, findAll(form, 'resource'), scope)
     return {
       ...sender,
       subject: claims.subject,
+      roles: issuer.roles,
       target,
       jti: claims.jti,
       assertionExpiresAt: claims.expiresAt,
+      tokenRequestsPerMinute: issuer.tokenRequestsPerMinute,
     }
   } catch (error) {
     if (error instanceof Refusal) throw new Refusal(error.reason, { ...sender, ...error.detail }, error.told)
