@@ -1,5 +1,5 @@
 import type { Response } from 'express'
-import type { DirectoryReason, QuotaState, Reason, Refusal } from '../errors.ts'
+import type { DirectoryReason, QuotaState, Reason, Refusal, SignInReason } from '../errors.ts'
 
 /** An error as OAuth clients know it (RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1). */
 type WireError = { status: number; error: string; description: string }
