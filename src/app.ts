@@ -11,6 +11,7 @@ import {
   recordGrants,
   type TokenLookup,
 } from './database/queries/grant-records.ts'
+import { findMemberships } from './database/queries/groups.ts'
 import { findIntrospectionCallers, type SecretLookup } from './database/queries/introspection-callers.ts'
 import { findIssuers, type IssuerLookup } from './database/queries/issuers.ts'
 import { createKeyPairGenerator } from './directory/key-pair.ts'
@@ -28,6 +29,7 @@ import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
 import type { KeyRing } from './signing/key-ring.ts'
 import { digestSecret } from './tokens/access-token.ts'
+import { MAX_GROUPS } from './tokens/group-claims.ts'
 import { createTokenInspector } from './tokens/inspect.ts'
 import { createTokenIssuer } from './tokens/issue.ts'
 
@@ -70,6 +72,10 @@ export function createApp(options: AppOptions): Express {
     (grants: readonly NewGrantRecord[]) => recordGrants(connection.pool, clock.now(), grants),
     batching('record_grants'),
   )
+  const findMembership = createBatch(
+    (accountIds: readonly string[]) => findMemberships(connection.pool, accountIds, MAX_GROUPS + 1),
+    batching('find_memberships'),
+  )
   const findToken = createBatch(
     (lookups: readonly TokenLookup[]) => findTokens(connection.pool, clock.now(), lookups),
     batching('find_tokens'),
@@ -88,7 +94,7 @@ export function createApp(options: AppOptions): Express {
     endpoints,
     keyRing,
     verifyAssertion: createAssertionVerifier({ findIssuer, audiences: endpoints, clock }),
-    issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant }),
+    issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant, findMembership }),
     inspectToken,
     findResourceServerBySecret: (resourceServerId, secret) =>
       findCaller({ resourceServerId, digest: digestSecret(secret), now: clock.now() }),

@@ -1,6 +1,7 @@
 import type { Issuer, IssuerKey } from '../database/queries/issuers.ts'
 import { Refusal } from '../errors.ts'
 import { isCleanText } from '../jwt/compact.ts'
+import { mayActFor } from './subject.ts'
 
 /** How far clocks may differ, either way (RFC 7519 §4.1.4). */
 export const CLOCK_SKEW_SECONDS = 30
@@ -10,6 +11,7 @@ const MAX_JTI_LENGTH = 255
 
 /** What a verified assertion says. Times are NumericDates in whole seconds. */
 export type GrantClaims = {
+  /** The account's id, or the end user for whom it acts. */
   subject: string
   expiresAt: number
   jti: string | undefined
@@ -18,7 +20,15 @@ export type GrantClaims = {
 }
 
 export type ClaimsContext = {
-  issuer: Pick<Issuer, 'accountId' | 'accountEmail' | 'assertionPolicy' | 'organizationSettings'>
+  issuer: Pick<
+    Issuer,
+    | 'accountId'
+    | 'accountEmail'
+    | 'assertionPolicy'
+    | 'organizationSettings'
+    | 'delegation'
+    | 'subjectIsAccount'
+  >
   key: Pick<IssuerKey, 'type'>
   audiences: { issuer: string; tokenEndpoint: string }
   /** NumericDate in whole seconds. */
@@ -42,14 +52,20 @@ export function checkClaims(claims: Claims, context: ClaimsContext): GrantClaims
   return { subject, expiresAt, jti, scope: requireScope(claims) }
 }
 
-/** §3, 2. Without delegation the only subject is the issuer itself, named by id or email. */
+/** §3, 2. The issuer itself, named by id or email, or somebody for whom it may act. */
 function requireSubject(claims: Claims, { issuer }: ClaimsContext): string {
   const { sub } = claims
   if (sub === undefined && issuer.assertionPolicy.profile === 'google') return issuer.accountId
   if (typeof sub !== 'string')
     throw new Refusal('claim_malformed', { claim: 'sub' }, told('sub is required and must be a string'))
   if (sub === issuer.accountId || sub === issuer.accountEmail) return issuer.accountId
-  throw new Refusal('subject_not_allowed', { received: sub.slice(0, 320), expected: issuer.accountId })
+  if (mayActFor(issuer, sub)) return sub
+  throw new Refusal('subject_not_allowed', {
+    received: sub.slice(0, 320),
+    expected: issuer.accountId,
+    delegated: issuer.delegation?.subjects ?? null,
+    isAccount: issuer.subjectIsAccount,
+  })
 }
 
 /**

@@ -35,7 +35,8 @@ export function createAssertionVerifier(options: AssertionVerifierOptions) {
     const jwt = parseAssertion(assertion)
     const issuerName = requireIssuerName(jwt)
     const now = options.clock.now()
-    const issuer = await options.findIssuer({ issuer: issuerName, kid: jwt.header.kid, now })
+    const lookup = { issuer: issuerName, kid: jwt.header.kid, subject: findEmailSubject(jwt), now }
+    const issuer = await options.findIssuer(lookup)
     try {
       const known = requireActive(issuer)
       const key = await verifySignature(jwt, requireCandidates(jwt, known.keys, now))
@@ -71,6 +72,12 @@ function requireIssuerName(jwt: UnverifiedJwt): string {
   const { iss } = jwt.claims
   if (isCleanText(iss, MAX_ISSUER_LENGTH) && iss !== '') return iss
   throw new Refusal('claim_malformed', { claim: 'iss' })
+}
+
+/** RFC 9068 §5: an end user who is named like an account is looked for, in the same read. */
+function findEmailSubject({ claims }: UnverifiedJwt): string | undefined {
+  const { sub, iss } = claims
+  return isCleanText(sub, MAX_ISSUER_LENGTH) && sub !== iss && sub.includes('@') ? sub : undefined
 }
 
 function requireActive(issuer: Issuer | undefined): Issuer {

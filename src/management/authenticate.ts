@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { TokenRecord } from '../database/queries/grant-records.ts'
+import { GROUPS_SCOPE } from '../database/queries/groups.ts'
 import type { Actor } from '../directory/actor.ts'
 import { managementIdentifier } from '../directory/installation.ts'
 import type { ManagementPermission } from '../directory/management-permissions.ts'
@@ -35,11 +36,18 @@ export function authenticate(options: {
         tokenId: token.id,
         audience: token.audience,
       })
+    assertActsForItself(token)
     res.locals.caller = { actor: toActor(token, res), token } satisfies Caller
     const { accountId, organizationId, keyId, id: tokenId } = token
     noteFacts(res, { accountId, organizationId, keyId, tokenId })
     next()
   }
+}
+
+/** End users do not administer: the trail would name the account for what somebody else did. */
+function assertActsForItself(token: TokenRecord): void {
+  if (token.subject === token.accountId) return
+  throw new Refusal('token_invalid', { why: 'for_an_end_user', tokenId: token.id, subject: token.subject })
 }
 
 /** Lets only those on who have the permission. Throws Refusal `permission_missing`. */
@@ -85,7 +93,7 @@ function toActor(token: TokenRecord, res: Response): Actor {
     name: token.accountName,
     organizationId: token.organizationId,
     isOperator: token.organizationIsOperator,
-    permissions: token.scope,
+    permissions: token.scope.filter((name) => name !== GROUPS_SCOPE),
     request: { requestId, ip, userAgent },
   }
 }

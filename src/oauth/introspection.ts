@@ -46,7 +46,8 @@ function toActiveAnswer(token: TokenRecord, issuer: string) {
     client_id: token.accountId,
     username: token.accountName,
     token_type: 'Bearer',
-    exp: toNumericDate(token.expiresAt.getTime()),
+    // An API token may have no end; none is made up, so that nobody keeps the answer until then.
+    ...(token.expiresAt !== null && { exp: toNumericDate(token.expiresAt.getTime()) }),
     iat: issuedAt,
     nbf: issuedAt,
     sub: token.subject,
@@ -55,7 +56,15 @@ function toActiveAnswer(token: TokenRecord, issuer: string) {
     jti: token.id,
     organization_id: token.organizationId,
     key_id: token.keyId,
+    ...toStanding(token),
   }
+}
+
+/** Roles and groups are the account's own: of an end user, for whom it acts, they say nothing. */
+function toStanding({ accountId, subject, roles, groups, groupsAdministrator }: TokenRecord) {
+  return subject === accountId
+    ? { roles, groups, groups_administrator: groupsAdministrator }
+    : { roles: [], groups: [], groups_administrator: null, act: { sub: accountId } }
 }
 
 /** The operator's voice: why an answer was «inactive». */

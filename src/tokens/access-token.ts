@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { SignJWT } from 'jose'
 import type { SigningKey } from '../signing/key-ring.ts'
+import type { GroupClaims } from './group-claims.ts'
 
 /** 256 random bits in 43 characters (RFC 6749 §10.10 asks for 128, recommends 160). */
 const OPAQUE_BYTES = 32
@@ -21,7 +22,11 @@ export type AccessTokenClaims = {
   jti: string
   scope: string
   organization_id: string
-}
+  /** Names. */
+  roles: readonly string[]
+  /** Who acts, when that is not `sub` itself (RFC 8693 §4.1). */
+  act?: { sub: string }
+} & GroupClaims
 
 /** Signs a JWT access token; its `kid` names a key of `jwks.json`. */
 export function signAccessToken(claims: AccessTokenClaims, key: SigningKey): Promise<string> {

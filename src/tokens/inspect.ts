@@ -1,14 +1,15 @@
 import { compactVerify } from 'jose'
 import { type Clock, toNumericDate } from '../clock.ts'
 import type { TokenLookup, TokenRecord } from '../database/queries/grant-records.ts'
+import { GROUPS_SCOPE } from '../database/queries/groups.ts'
 import { Refusal } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { normalizeType, parseCompact, type UnverifiedJwt } from '../jwt/compact.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { ACCESS_TOKEN_TYPE, digestSecret, isOpaqueToken } from './access-token.ts'
 
-/** Our own tokens are far shorter, whatever their scope. */
-const MAX_TOKEN_LENGTH = 16_384
+/** Our own tokens stay below, even with every permission and role that the contract has room for. */
+const MAX_TOKEN_LENGTH = 120_000
 /** How far the clocks of two nodes may differ: one has issued what the other is asked about. */
 const CLOCK_SKEW_SECONDS = 30
 
@@ -24,6 +25,7 @@ export type Inactivity =
   | 'account_ended'
   | 'organization_ended'
   | 'nothing_granted'
+  | 'api_tokens_forbidden'
 
 export type Inspection =
   | { active: true; token: TokenRecord }
@@ -81,7 +83,7 @@ export function createTokenInspector(options: TokenInspectorOptions) {
 
 /** Pure: what the database's present answer means at `now` (milliseconds). */
 export function findInactivity(record: TokenRecord, now: number): Inactivity | undefined {
-  if (now >= record.expiresAt.getTime()) return 'expired'
+  if (record.expiresAt !== null && now >= record.expiresAt.getTime()) return 'expired'
   if (now + CLOCK_SKEW_SECONDS * 1000 < record.issuedAt.getTime()) return 'not_yet_valid'
   if (record.revokedAt !== null) return 'revoked'
   if (record.organizationStatus !== 'active') return 'organization_ended'
@@ -89,7 +91,7 @@ export function findInactivity(record: TokenRecord, now: number): Inactivity | u
   if (record.keyStatus !== 'active') return 'key_ended'
   if (record.keyExpiresAt !== null && now >= record.keyExpiresAt.getTime()) return 'key_ended'
   if (!record.generationIsCurrent) return 'revoked'
-  if (record.scope.length === 0) return 'nothing_granted'
+  if (record.scope.every((name) => name === GROUPS_SCOPE)) return 'nothing_granted'
   return undefined
 }
 

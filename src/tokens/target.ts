@@ -1,3 +1,4 @@
+import { GROUPS_SCOPE } from '../database/queries/groups.ts'
 import type { ResourceServerAccess } from '../database/queries/issuers.ts'
 import { Refusal } from '../errors.ts'
 
@@ -7,6 +8,7 @@ export type Target = { resourceServer: ResourceServerAccess; scope: readonly str
 /**
  * Decides audience and scope of a token: the resource server that `resource` names (RFC 8707 §2), or without
  * it the only one that fits the requested scope; then the requested scope, or all that the account has there.
+ * `groups` may be asked for besides permissions, anywhere.
  * `access` is what the account may do, `resources` the values of the form, in order.
  * Throws Refusal `target_…` or `scope_not_granted`. Nothing is dropped silently (RFC 6749 §3.3).
  */
@@ -15,15 +17,29 @@ export function resolveTarget(
   resources: readonly string[],
   scope: readonly string[] | undefined,
 ): Target {
-  const resourceServer = resources.length > 0 ? findNamed(access, resources) : findOnlyFitting(access, scope)
-  if (scope === undefined) return { resourceServer, scope: resourceServer.permissions }
-  const missing = scope.filter((name) => !resourceServer.permissions.includes(name))
+  const permissions = scope && requirePermissions(scope)
+  const resourceServer =
+    resources.length > 0 ? findNamed(access, resources) : findOnlyFitting(access, permissions)
+  if (scope === undefined || permissions === undefined)
+    return { resourceServer, scope: resourceServer.permissions }
+  const missing = permissions.filter((name) => !resourceServer.permissions.includes(name))
   if (missing.length === 0) return { resourceServer, scope }
   throw new Refusal('scope_not_granted', {
     missing,
     granted: resourceServer.permissions,
     audience: resourceServer.identifier,
   })
+}
+
+/** A token that allows nothing would still be active for a resource server that looks no further. */
+function requirePermissions(scope: readonly string[]): string[] {
+  const permissions = scope.filter((name) => name !== GROUPS_SCOPE)
+  if (permissions.length > 0) return permissions
+  throw new Refusal(
+    'scope_not_granted',
+    { requested: scope },
+    { hint: 'Ask for at least one permission besides groups.' },
+  )
 }
 
 /** An unknown identifier and one that the account has nothing on are answered alike: the registry is private. */

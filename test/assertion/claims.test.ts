@@ -21,9 +21,12 @@ type Changes = {
   requireJti?: boolean
   keyType?: 'rsa' | 'public_key'
   skewSeconds?: number
+  delegation?: ClaimsContext['issuer']['delegation']
+  subjectIsAccount?: boolean
 }
 
-function contextWith({ policy, requireJti, keyType, skewSeconds }: Changes = {}): ClaimsContext {
+function contextWith(changes: Changes = {}): ClaimsContext {
+  const { policy, requireJti, keyType, skewSeconds, delegation, subjectIsAccount } = changes
   return {
     issuer: {
       accountId: ACCOUNT,
@@ -33,8 +36,12 @@ function contextWith({ policy, requireJti, keyType, skewSeconds }: Changes = {})
         requireJti: requireJti ?? false,
         maxKeyLifetimeDays: null,
         allowGeneratedKeys: true,
+        allowApiTokens: true,
+        tokenRequestsPerMinute: null,
         maxKeysPerAccount: 10,
       },
+      delegation: delegation ?? null,
+      subjectIsAccount: subjectIsAccount ?? false,
     },
     key: { type: keyType ?? 'public_key' },
     audiences: { issuer: ISSUER, tokenEndpoint: TOKEN_ENDPOINT },

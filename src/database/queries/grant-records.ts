@@ -103,7 +103,8 @@ export type TokenRecord = {
   subject: string
   tokenFormat: TokenFormat
   issuedAt: Date
-  expiresAt: Date
+  /** Null for an API token without an end. */
+  expiresAt: Date | null
   revokedAt: Date | null
   /** False once key, account or organization was disabled since, even if it is enabled again. */
   generationIsCurrent: boolean
@@ -140,7 +141,12 @@ function mayActWith(permission: string): string {
              jsonb_build_object('resourceServerId', g.resource_server_id, 'permission', ${permission})))`
 }
 
-const FIND_TOKENS = `
+/**
+ * The statement that answers `TokenRow`s for rows `g` that are grant records, or look like them, and the
+ * ordinals of the look-ups `q` that they belong to.
+ */
+export function selectTokens(lookup: string): string {
+  return `
   select q.ordinal::int as ordinal,
          g.id, g.subject, g.token_format, g.issued_at, g.expires_at, g.revoked_at,
          a.id as account_id, a.name as account_name, a.kind as account_kind, a.email as account_email,
@@ -166,22 +172,21 @@ const FIND_TOKENS = `
                           order by m.group_id collate "C")
           from account_groups m join groups gr on gr.id = m.group_id
           where m.account_id = a.id) as groups
-  from LOOKUP
+  from ${lookup}
   join keys k on k.id = g.key_id
   join accounts a on a.id = g.account_id
   join organizations o on o.id = a.organization_id
-  join resource_servers rs on rs.id = g.resource_server_id
-  where g.assertion_expires_at between $1 and $2`
+  join resource_servers rs on rs.id = g.resource_server_id`
+}
 
-const FIND_TOKENS_BY_ID = FIND_TOKENS.replace(
-  'LOOKUP',
+const FIND_TOKENS_BY_ID = selectTokens(
   `unnest($3::text[], $4::text[]) with ordinality as q (account_id, id, ordinal)
-   join grant_records g on g.account_id = q.account_id and g.id = q.id`,
+   join grant_records g
+     on g.account_id = q.account_id and g.id = q.id and g.assertion_expires_at between $1 and $2`,
 )
-const FIND_TOKENS_BY_DIGEST = FIND_TOKENS.replace(
-  'LOOKUP',
+const FIND_TOKENS_BY_DIGEST = selectTokens(
   `unnest($3::bytea[]) with ordinality as q (digest, ordinal)
-   join grant_records g on g.token_digest = q.digest`,
+   join grant_records g on g.token_digest = q.digest and g.assertion_expires_at between $1 and $2`,
 )
 
 /**
@@ -306,13 +311,14 @@ function liveTokens(db: Kysely<Database>, accountId: string, now: number) {
     )
 }
 
-type TokenRow = {
+/** A token as it comes from the database. */
+export type TokenRow = {
   ordinal: number
   id: string
   subject: string
   token_format: TokenFormat
   issued_at: Date
-  expires_at: Date
+  expires_at: Date | null
   revoked_at: Date | null
   account_id: string
   account_name: string
@@ -336,7 +342,8 @@ type TokenRow = {
   groups_administrator: GroupAccessLevel | null
 }
 
-function toTokenRecord(row: TokenRow): TokenRecord {
+/** The same in our names. */
+export function toTokenRecord(row: TokenRow): TokenRecord {
   return {
     id: row.id,
     accountId: row.account_id,
