@@ -15,6 +15,7 @@ import { findMemberships } from './database/queries/groups.ts'
 import { findIntrospectionCallers, type SecretLookup } from './database/queries/introspection-callers.ts'
 import { findIssuers, type IssuerLookup } from './database/queries/issuers.ts'
 import { createKeyPairGenerator } from './directory/key-pair.ts'
+import { createRefusalTrail } from './directory/refusal-trail.ts'
 import { toRefusal } from './http/fault.ts'
 import { createHealthRouter, type Unreadiness } from './http/health.ts'
 import { createReferencePage } from './http/reference-page.ts'
@@ -22,7 +23,6 @@ import { contextOf, createRequestContext, noteRefusal } from './http/request-con
 import { createManagementRouter } from './management/router.ts'
 import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
 import { toEndpoints } from './oauth/metadata.ts'
-import { createRefusalTrail } from './oauth/refusal-trail.ts'
 import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
 import { noStore } from './oauth/wire.ts'
 import type { Metrics } from './observability/metrics.ts'
@@ -102,6 +102,7 @@ export function createApp(options: AppOptions): Express {
     trail: createRefusalTrail({
       db: connection.db,
       clock,
+      refused: { action: 'token.refused', askedBy: 'sender of an assertion' },
       onFailure: (err) => options.logger.warn({ err }, 'refusal not recorded'),
     }),
     onBug,

@@ -9,6 +9,11 @@ export type AuditAction =
   | `organization.${'created' | 'updated' | 'disabled' | 'enabled' | 'deleted'}`
   | `service_account.${'created' | 'updated' | 'disabled' | 'enabled' | 'deleted' | 'tokens_revoked'}`
   | `${AccountKind}.updated`
+  | `administrator.${'invited' | 'invitation_accepted' | 'reset' | 'disabled' | 'enabled' | 'deleted'}`
+  | `administrator.${'signed_in' | 'signed_out' | 'sign_in_refused' | 'sessions_ended' | 'openid_linked'}`
+  | `administrator.${'password_changed' | 'second_factor_enabled' | 'second_factor_disabled'}`
+  | `administrator.${'recovery_codes_replaced' | 'recovery_code_used'}`
+  | `identity_provider.${'created' | 'updated' | 'deleted'}`
   | `role.${'created' | 'updated' | 'deleted'}`
   | `group.${'created' | 'updated' | 'deleted'}`
   | `key.${'created' | 'updated' | 'disabled' | 'enabled' | 'revoked'}`
@@ -46,6 +51,7 @@ type TargetKind =
   | 'group'
   | 'key'
   | 'token'
+  | 'identity_provider'
   | 'resource_server'
   | 'resource_server_secret'
 

@@ -1,4 +1,5 @@
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
+import type { RefusalTrail } from '../directory/refusal-trail.ts'
 import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
 import { readBody } from '../http/form.ts'
@@ -8,7 +9,6 @@ import { contextOf, noteRefusal } from '../http/request-context.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
 import { type Endpoints, toMetadata } from './metadata.ts'
-import type { RefusalTrail } from './refusal-trail.ts'
 import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
 import { sendOAuthError, sendOAuthRefusal } from './wire.ts'
 

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { createBatch } from '../database/batch.ts'
 import type { Db } from '../database/connect.ts'
-import { type RefusedSender, type RefusedToken, recordRefusedTokens } from '../directory/refused-tokens.ts'
 import type { Reason, Refusal } from '../errors.ts'
-import type { RequestContext } from '../http/request-context.ts'
+import type { RequestFacts } from './actor.ts'
+import { type RefusedAccount, type RefusedAction, type RefusedRequest, recordRefusals } from './refusals.ts'
 
 /** Refusals that the audit trail keeps one by one per account and minute; all of them are in log and metric. */
 const STORED_PER_MINUTE = 10
@@ -14,17 +14,22 @@ const MAX_ACCOUNTS = 10_000
 const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
 
 export type RefusalTrail = {
-  /** Writes down a refused token request whose account is known. Returns at once: the answer does not wait. */
-  note(refusal: Refusal, request: RequestContext): void
+  /** Writes down a refused request whose account is known. Returns at once: the answer does not wait. */
+  note(refusal: Refusal, request: RequestFacts): void
   /** Writes down what was only counted so far. To be called once, when no more requests come. */
   close(): Promise<void>
 }
 
-export type RefusalTrailOptions = { db: Db; clock: Clock; onFailure: (error: unknown) => void }
+export type RefusalTrailOptions = {
+  db: Db
+  clock: Clock
+  refused: RefusedAction
+  onFailure: (error: unknown) => void
+}
 
 /** The minute of an account that begins with its first refusal. */
 type Minute = {
-  sender: RefusedSender
+  account: RefusedAccount
   /** Milliseconds. */
   endsAt: number
   stored: number
@@ -36,15 +41,16 @@ type Minute = {
 const MANY_REQUESTS = { requestId: null, ip: null, userAgent: null }
 
 /**
- * Builds the trail of refused assertions (promise 5). Anybody who knows an account id can cause them, so what is
+ * Builds the trail of what is refused to known accounts (promise 5): assertions, sign-ins. Anybody who knows an
+ * account id or an address can cause such refusals, so what is
  * stored is bounded: the first of each minute one by one, the others as one event per reason with their count
  * when the minute is over. They are written after the answer, so that its time does not tell whether an
  * account exists.
  */
 export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
-  const { db, clock, onFailure } = options
-  const write = createBatch(async (refusals: readonly RefusedToken[]) => {
-    await recordRefusedTokens(db, refusals)
+  const { db, clock, refused, onFailure } = options
+  const write = createBatch(async (refusals: readonly RefusedRequest[]) => {
+    await recordRefusals(db, refused, refusals)
     return refusals.map(() => undefined)
   }, BATCH_LIMITS)
   /** By account id, in the order in which they end. */
@@ -53,14 +59,14 @@ export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
 
   return {
     note(refusal, request) {
-      const sender = senderOf(refusal)
-      if (sender === undefined) return
+      const account = accountOf(refusal)
+      if (account === undefined) return
       const now = clock.now()
       void endMinutes(now)
-      const minute = minutes.get(sender.accountId) ?? beginMinute(sender, now)
+      const minute = minutes.get(account.accountId) ?? beginMinute(account, now)
       if (minute === undefined) return
       const { reason } = refusal
-      if (minute.stored++ < STORED_PER_MINUTE) void record({ at: now, sender, reason, request })
+      if (minute.stored++ < STORED_PER_MINUTE) void record({ at: now, account, reason, request })
       else minute.counted.set(reason, (minute.counted.get(reason) ?? 0) + 1)
     },
     close() {
@@ -69,15 +75,15 @@ export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
     },
   }
 
-  function beginMinute(sender: RefusedSender, now: number): Minute | undefined {
+  function beginMinute(account: RefusedAccount, now: number): Minute | undefined {
     if (minutes.size >= MAX_ACCOUNTS) return undefined
     const minute = {
-      sender,
+      account,
       endsAt: now + MINUTE_MILLISECONDS,
       stored: 0,
       counted: new Map<Reason, number>(),
     }
-    minutes.set(sender.accountId, minute)
+    minutes.set(account.accountId, minute)
     timer ??= setTimeout(onTimer, MINUTE_MILLISECONDS).unref()
     return minute
   }
@@ -94,22 +100,24 @@ export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
       minutes.delete(accountId)
       for (const [reason, count] of minute.counted) {
         written.push(
-          record({ at: clock.now(), sender: minute.sender, reason, request: MANY_REQUESTS, count }),
+          record({ at: clock.now(), account: minute.account, reason, request: MANY_REQUESTS, count }),
         )
       }
     }
     await Promise.all(written)
   }
 
-  function record(refused: RefusedToken): Promise<void> {
-    return write(refused).catch(onFailure)
+  function record(request: RefusedRequest): Promise<void> {
+    return write(request).catch(onFailure)
   }
 }
 
 /** The account that the refused request has named, where it is one of ours. */
-function senderOf({ detail }: Refusal): RefusedSender | undefined {
-  const { accountId, accountName, organizationId } = detail
+function accountOf({ detail }: Refusal): RefusedAccount | undefined {
+  const { accountId, accountName, accountKind, organizationId } = detail
   const isKnown =
     typeof accountId === 'string' && typeof accountName === 'string' && typeof organizationId === 'string'
-  return isKnown ? { accountId, accountName, organizationId } : undefined
+  if (!isKnown) return undefined
+  const kind = accountKind === 'administrator' ? 'administrator' : 'service_account'
+  return { accountId, accountName, accountKind: kind, organizationId }
 }
