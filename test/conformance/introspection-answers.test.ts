@@ -47,6 +47,9 @@ describe.each(['jwt', 'opaque'] as const)('a live %s token', (tokenFormat) => {
       jti: expect.stringMatching(/^tok_/),
       organization_id: fixture.organizationId,
       key_id: fixture.keyId,
+      roles: [],
+      groups: [],
+      groups_administrator: null,
     })
     expect(body.exp - body.iat).toBe(900)
     expect(body.iat - now).toBeLessThanOrEqual(1)

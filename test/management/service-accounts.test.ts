@@ -270,9 +270,9 @@ test('the last owner of the platform cannot be deleted, disabled or lose its per
   const without = permissions.filter(
     (entry: { permission: string }) => entry.permission !== 'organizations:manage',
   )
-  expectProblem(await server.api('DELETE', path), 409, 'built_in_protected')
-  expectProblem(await server.api('PATCH', path, { status: 'disabled' }), 409, 'built_in_protected')
-  expectProblem(await server.api('PATCH', path, { permissions: without }), 409, 'built_in_protected')
+  expectProblem(await server.api('DELETE', path), 409, 'last_owner')
+  expectProblem(await server.api('PATCH', path, { status: 'disabled' }), 409, 'last_owner')
+  expectProblem(await server.api('PATCH', path, { permissions: without }), 409, 'last_owner')
   expect((await server.api('PATCH', path, { name: 'Operator!' })).status).toBe(200)
 
   await createClient(server, { organizationId: me.organization.id, permissions: ['organizations:manage'] })

@@ -14,6 +14,10 @@ const BODIES: Record<string, unknown> = {
   'PATCH /organizations/:org/service-accounts/:acc': { name: 'Taken over' },
   'POST /organizations/:org/service-accounts/:acc/keys': { type: 'rsa' },
   'PATCH /organizations/:org/service-accounts/:acc/keys/:key': { name: 'Taken over' },
+  'POST /organizations/:org/roles': { name: 'Intruders' },
+  'PATCH /organizations/:org/roles/:role': { name: 'Taken over' },
+  'POST /organizations/:org/groups': { name: 'Intruders' },
+  'PATCH /organizations/:org/groups/:grp': { name: 'Taken over' },
 }
 
 let server: TestServer
@@ -21,6 +25,10 @@ let intruder: Client
 let own: Fixture
 let foreign: Fixture
 let foreignToken: string
+const madeIn = async (organizationId: string, noun: string) =>
+  (await must(server.api('POST', `/organizations/${organizationId}/${noun}`, { name: noun }))).id
+let ids: Record<string, string>
+let ownIds: Record<string, string>
 beforeAll(async () => {
   server = await startTestServer()
   const { id } = await createOrganization(server)
@@ -28,6 +36,15 @@ beforeAll(async () => {
   own = await server.createFixture({ organizationId: id, algorithm: 'ES256' })
   foreign = await server.createFixture({ algorithm: 'ES256' })
   foreignToken = (await foreign.introspect(await foreign.getToken())).body.jti
+  ids = {
+    org: foreign.organizationId,
+    acc: foreign.accountId,
+    key: foreign.keyId,
+    tok: foreignToken,
+    role: await madeIn(foreign.organizationId, 'roles'),
+    grp: await madeIn(foreign.organizationId, 'groups'),
+  }
+  ownIds = { org: own.organizationId, acc: own.accountId, key: own.keyId }
 })
 afterAll(() => server.close())
 
@@ -38,23 +55,19 @@ const tenantRoutes = ROUTES.filter(([, path]) => path.includes(':org')).map(
 describe('an id of another organization is answered exactly like one that was never given out', () => {
   test.each(tenantRoutes)('%s', async (name) => {
     const [method = '', path = ''] = name.split(' ')
-    const ids = { org: foreign.organizationId, acc: foreign.accountId, key: foreign.keyId, tok: foreignToken }
-    const parameters = (path.match(/:\w+/g) ?? []).map((parameter) =>
-      parameter.slice(1),
-    ) as (keyof typeof ids)[]
-    const ownIds = { org: own.organizationId, acc: own.accountId, key: own.keyId, tok: foreignToken }
+    const parameters = (path.match(/:\w+/g) ?? []).map((parameter) => parameter.slice(1))
     // Each parameter in turn is the first foreign one on the way; those before it are the intruder's own.
     for (let position = 0; position < parameters.length; position++) {
-      const fill = (at: (parameter: keyof typeof ids) => string) =>
+      const fill = (at: (parameter: string) => string) =>
         parameters.reduce(
           (filled, parameter, index) =>
-            filled.replace(`:${parameter}`, index < position ? ownIds[parameter] : at(parameter)),
+            filled.replace(`:${parameter}`, index < position ? ownIds[parameter]! : at(parameter)),
           path,
         )
       // Organizations that only the platform may delete are refused whatever the id is.
       const real = await intruder.call(
         method,
-        fill((parameter) => ids[parameter]),
+        fill((parameter) => ids[parameter]!),
         BODIES[name],
       )
       const unknown = await intruder.call(
@@ -63,14 +76,24 @@ describe('an id of another organization is answered exactly like one that was ne
         BODIES[name],
       )
       expect(comparable(real)).toEqual(comparable(unknown))
-      expect(real.status).toBe(name === 'DELETE /organizations/:org' ? 403 : 404)
+      expect(real.status).toBe(expectedStatus(name, position))
     }
   })
+
+  /** Roles and groups leave nothing behind: one that is not there, wherever, was deleted before. */
+  function expectedStatus(name: string, position: number): number {
+    if (name === 'DELETE /organizations/:org') return 403
+    const isGone = /^DELETE .*\/:(role|grp)$/.test(name) && position === 1
+    return isGone ? 204 : 404
+  }
 
   test('and nothing of it was changed', async () => {
     const account = await must(server.api('GET', foreign.accountPath))
     expect(account.name).not.toBe('Taken over')
-    const organization = await must(server.api('GET', `/organizations/${foreign.organizationId}`))
+    const path = `/organizations/${foreign.organizationId}`
+    expect((await must(server.api('GET', `${path}/roles/${ids.role}`))).name).toBe('roles')
+    expect((await must(server.api('GET', `${path}/groups/${ids.grp}`))).name).toBe('groups')
+    const organization = await must(server.api('GET', path))
     expect(organization.name).not.toBe('Taken over')
     expect((await foreign.introspect(await foreign.getToken())).body.active).toBe(true)
     expect((await must(server.api('GET', `${foreign.accountPath}/keys`))).items).toHaveLength(1)

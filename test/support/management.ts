@@ -42,6 +42,13 @@ export async function managementServerId(server: TestServer): Promise<string> {
   return items.find((item: { built_in: boolean }) => item.built_in).id
 }
 
+/** The id of a built-in role. */
+export async function builtInRoleId(server: TestServer, name: string): Promise<string> {
+  const { organization } = await must(server.api('GET', '/me'))
+  const { items } = await must(server.api('GET', `/organizations/${organization.id}/roles?limit=200`))
+  return items.find((item: { name: string; built_in: boolean }) => item.built_in && item.name === name).id
+}
+
 export async function createOrganization(
   server: TestServer,
   settings?: unknown,
@@ -52,11 +59,18 @@ export async function createOrganization(
   )
 }
 
+type ClientOptions = {
+  organizationId: string
+  permissions: readonly string[]
+  /** Permissions of other resource servers. */
+  others?: Permission[]
+  scope?: string
+  /** Further members of the new account: roles, groups, delegation. */
+  access?: Record<string, unknown>
+}
+
 /** An account with these permissions of the management API (and others), and a token that bears them. */
-export async function createClient(
-  server: TestServer,
-  options: { organizationId: string; permissions: readonly string[]; others?: Permission[]; scope?: string },
-): Promise<Client> {
+export async function createClient(server: TestServer, options: ClientOptions): Promise<Client> {
   const management = await managementServerId(server)
   const pair = await createKeyPair('ES256')
   const accounts = `/organizations/${options.organizationId}/service-accounts`
@@ -67,6 +81,7 @@ export async function createClient(
         ...options.permissions.map((permission) => ({ resource_server_id: management, permission })),
         ...(options.others ?? []),
       ],
+      ...options.access,
       initial_key: { type: 'public_key', public_key: pair.publicJwk },
     }),
   )
