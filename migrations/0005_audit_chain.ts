@@ -90,7 +90,7 @@ async function chainExistingEvents(db: Kysely<any>): Promise<void> {
         const hash = hashEvent(row, sequence, previousHash)
         await sql`
           update audit_events set sequence = ${sequence}, previous_hash = ${previousHash}, hash = ${hash}
-          where organization_id = ${id} and id = ${row.id} and at = ${row.at}`.execute(db)
+          where organization_id = ${id} and id = ${row.id}`.execute(db)
         Object.assign(head, { sequence, hash, lastId: row.id })
       }
     }

@@ -57,6 +57,15 @@ export function createProgram(): Command {
     .addHelpText('after', example('introspect --resource-server rs_… --secret-file secret.txt < token.txt'))
     .action(async (token, options) => (await import('./introspect.ts')).introspect(token, options))
 
+  const audit = program.command('audit').description('Look after the audit trail.')
+  withConfigurationFlags(audit.command('verify'))
+    .description(
+      'Recompute the hash chains of the audit trail. Names the first event that was tampered with, and exits 1.',
+    )
+    .option('--organization <slug>', 'only the trail of this organization')
+    .addHelpText('after', example('audit verify --organization acme'))
+    .action(async (options) => (await import('./audit.ts')).verifyAudit(options))
+
   withConfigurationFlags(program.command('check-config'))
     .description('Show every setting with its value and origin, and every fault.')
     .addHelpText('after', example('check-config'))

@@ -8,6 +8,7 @@ import {
   lockAccount,
   type NewServiceAccount,
   listServiceAccounts as queryServiceAccounts,
+  type ReviewFilter,
   type ServiceAccount,
   updateAccount,
 } from '../database/queries/accounts.ts'
@@ -67,15 +68,39 @@ export type CreatedServiceAccount = {
   initialKey: { key: KeyRow; secret: KeySecret | undefined } | undefined
 }
 
+/** What a review of accounts looks for: conditions that are given must all hold. */
+export type Review = {
+  unusedForDays: number | undefined
+  keysExpiringWithinDays: number | undefined
+  withoutOwner: boolean
+}
+
+const DAY_MILLISECONDS = 86_400_000
+
 /** An organization's service accounts, newest first. Throws Refusal `resource_not_found`. */
 export async function listServiceAccounts(
-  { db }: Pick<DirectoryServices, 'db'>,
+  { db, clock }: Pick<DirectoryServices, 'db' | 'clock'>,
   actor: Actor,
   organizationId: string,
+  review: Review,
   request: PageRequest,
 ): Promise<Listing<ServiceAccount>> {
   const organization = await getOrganization(db, actor, organizationId)
-  return readPage(request, (page) => queryServiceAccounts(db, organization.id, page))
+  const filter = toReviewFilter(review, clock.now())
+  return readPage(request, (page) => queryServiceAccounts(db, organization.id, filter, page))
+}
+
+function toReviewFilter(review: Review, now: number): ReviewFilter {
+  const { unusedForDays, keysExpiringWithinDays, withoutOwner } = review
+  const inDays = (days: number) => new Date(now + days * DAY_MILLISECONDS)
+  return {
+    unusedSince: unusedForDays === undefined ? undefined : inDays(-unusedForDays),
+    keyExpires:
+      keysExpiringWithinDays === undefined
+        ? undefined
+        : { after: new Date(now), until: inDays(keysExpiringWithinDays) },
+    withoutOwner,
+  }
 }
 
 /**

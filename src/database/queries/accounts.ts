@@ -55,15 +55,40 @@ export function findServiceAccountBySlug(
     .executeTakeFirst()
 }
 
+/** What a review looks for: conditions that are given must all hold. */
+export type ReviewFilter = {
+  /** Older than this, and none of its keys used since. */
+  unusedSince: Date | undefined
+  /** With an active key that runs out in that time. */
+  keyExpires: { after: Date; until: Date } | undefined
+  withoutOwner: boolean
+}
+
 /** An organization's service accounts that are not deleted. */
 export function listServiceAccounts(
   db: Kysely<Database>,
   organizationId: string,
+  { unusedSince, keyExpires, withoutOwner }: ReviewFilter,
   page: Page,
 ): Promise<ServiceAccount[]> {
-  return serviceAccounts(db)
+  let query = serviceAccounts(db)
     .where('a.organizationId', '=', organizationId)
     .where('a.status', '!=', 'deleted')
+  if (unusedSince !== undefined) {
+    query = query.where('a.createdAt', '<', unusedSince).where(
+      sql<boolean>`not exists (
+          select from keys k where k.account_id = a.id and k.last_used_at >= ${unusedSince})`,
+    )
+  }
+  if (keyExpires !== undefined) {
+    query = query.where(
+      sql<boolean>`exists (
+        select from keys k where k.account_id = a.id and k.status = 'active'
+          and k.expires_at > ${keyExpires.after} and k.expires_at <= ${keyExpires.until})`,
+    )
+  }
+  if (withoutOwner) query = query.where('a.ownerContact', 'is', null)
+  return query
     .$if(page.before !== undefined, (query) => query.where('a.id', '<', page.before ?? ''))
     .orderBy('a.id', 'desc')
     .limit(page.limit)

@@ -110,6 +110,7 @@ function presentKey(key: KeyRow, now: number) {
     created_by: key.createdBy,
     last_used_at: showTime(key.lastUsedAt),
     last_used_ip: key.lastUsedIp,
+    last_used_user_agent: key.lastUsedUserAgent,
   }
 }
 

@@ -7,6 +7,8 @@ import { accountOf, type Call, organizationOf, pageOf, type Reply } from '../rou
 import { showTime } from '../time.ts'
 import { presentCreatedKey, toKeyRequest } from './keys.ts'
 
+type ReviewQuery = { unused_for_days?: number; keys_expiring_within_days?: number; without_owner?: boolean }
+
 type PolicyInput = Partial<{
   profile: AssertionPolicy['profile']
   require_jti: boolean
@@ -16,7 +18,9 @@ type PolicyInput = Partial<{
 
 export async function listServiceAccounts(call: Call): Promise<Reply> {
   const { services, actor } = call
-  const listing = await directory.listServiceAccounts(services, actor, organizationOf(call), pageOf(call))
+  const organizationId = organizationOf(call)
+  const review = toReview(call.query)
+  const listing = await directory.listServiceAccounts(services, actor, organizationId, review, pageOf(call))
   return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
 }
 
@@ -70,6 +74,14 @@ export async function updateServiceAccount(call: Call): Promise<Reply> {
 export async function deleteServiceAccount(call: Call): Promise<Reply> {
   await directory.deleteServiceAccount(call.services, call.actor, accountOf(call))
   return { status: 204 }
+}
+
+function toReview(query: ReviewQuery): directory.Review {
+  return {
+    unusedForDays: query.unused_for_days,
+    keysExpiringWithinDays: query.keys_expiring_within_days,
+    withoutOwner: query.without_owner === true,
+  }
 }
 
 function toPolicy(input: PolicyInput = {}): Partial<AssertionPolicy> {
