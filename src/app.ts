@@ -5,6 +5,7 @@ import type { Clock } from './clock.ts'
 import { type BatchOptions, createBatch } from './database/batch.ts'
 import type { DatabaseConnection } from './database/connect.ts'
 import { readSchemaState } from './database/migrate.ts'
+import { type ApiTokenLookup, findApiTokens } from './database/queries/api-tokens.ts'
 import {
   findTokens,
   type NewGrantRecord,
@@ -21,6 +22,8 @@ import { createHealthRouter, type Unreadiness } from './http/health.ts'
 import { createReferencePage } from './http/reference-page.ts'
 import { contextOf, createRequestContext, noteRefusal } from './http/request-context.ts'
 import { createManagementRouter } from './management/router.ts'
+import { createClientSecretVerifier } from './oauth/client-secret.ts'
+import { createClientThrottle } from './oauth/client-throttle.ts'
 import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
 import { toEndpoints } from './oauth/metadata.ts'
 import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
@@ -31,6 +34,7 @@ import type { KeyRing } from './signing/key-ring.ts'
 import { digestSecret } from './tokens/access-token.ts'
 import { MAX_GROUPS } from './tokens/group-claims.ts'
 import { createTokenInspector } from './tokens/inspect.ts'
+import { createApiTokenInspector } from './tokens/inspect-api-token.ts'
 import { createTokenIssuer } from './tokens/issue.ts'
 
 export type AppOptions = {
@@ -44,6 +48,8 @@ export type AppOptions = {
   metrics: Metrics
   /** Whether the server has begun to stop: it then says that it is not ready. */
   isDraining: () => boolean
+  /** Takes what is to be done once the last request is answered. */
+  atStop: (task: () => Promise<void>) => void
   /** Also check our own answers against openapi.yaml; on in the tests. */
   validateResponses: boolean
 }
@@ -80,31 +86,42 @@ export function createApp(options: AppOptions): Express {
     (lookups: readonly TokenLookup[]) => findTokens(connection.pool, clock.now(), lookups),
     batching('find_tokens'),
   )
+  const findApiToken = createBatch(
+    (lookups: readonly ApiTokenLookup[]) => findApiTokens(connection.pool, clock.now(), lookups),
+    batching('find_api_tokens'),
+  )
   const findCaller = createBatch(
     (lookups: readonly SecretLookup[]) => findIntrospectionCallers(connection.pool, lookups),
     batching('find_callers'),
   )
 
   const inspectToken = createTokenInspector({ issuer, keyRing, clock, findToken })
+  const inspectApiToken = createApiTokenInspector({ clock, findApiToken })
   const onBug = (error: unknown, res: Response): void => {
     options.logger.error({ err: error, requestId: contextOf(res).requestId }, 'unexpected error')
   }
 
+  const trail = createRefusalTrail({
+    db: connection.db,
+    clock,
+    refused: { action: 'token.refused', askedBy: 'sender of an assertion' },
+    onFailure: (err) => options.logger.warn({ err }, 'refusal not recorded'),
+  })
+  options.atStop(() => trail.close())
+
   const oauth = createOAuthRouter({
     endpoints,
     keyRing,
+    verifyClientSecret: createClientSecretVerifier({ findIssuer, clock }),
+    clientThrottle: createClientThrottle(),
     verifyAssertion: createAssertionVerifier({ findIssuer, audiences: endpoints, clock }),
     issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant, findMembership }),
     inspectToken,
+    inspectApiToken,
     findResourceServerBySecret: (resourceServerId, secret) =>
       findCaller({ resourceServerId, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
-    trail: createRefusalTrail({
-      db: connection.db,
-      clock,
-      refused: { action: 'token.refused', askedBy: 'sender of an assertion' },
-      onFailure: (err) => options.logger.warn({ err }, 'refusal not recorded'),
-    }),
+    trail,
     onBug,
   })
   const management = createManagementRouter({
@@ -112,6 +129,7 @@ export function createApp(options: AppOptions): Express {
     clock,
     issuer,
     inspectToken,
+    inspectApiToken,
     generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
     validateResponses: options.validateResponses,
     onBug,
@@ -120,7 +138,7 @@ export function createApp(options: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
   app.set('trust proxy', [...options.trustedProxies])
-  app.use(createRequestContext({ https: issuer.startsWith('https:') }))
+  app.use(createRequestContext({ https: issuer.startsWith('https:'), clock }))
   app.use(createObserver({ logger: options.logger, metrics, basePath }))
   app.use(basePath, oauth)
   app.use(createMetadataRouter({ endpoints, onBug }))

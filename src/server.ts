@@ -85,6 +85,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     logger,
     metrics,
     isDraining: () => isDraining,
+    atStop: (task) => starting.defer(task),
     validateResponses: options.validateResponses,
   })
   const listener = await listen(app, config)

@@ -42,10 +42,9 @@ const MANY_REQUESTS = { requestId: null, ip: null, userAgent: null }
 
 /**
  * Builds the trail of what is refused to known accounts (promise 5): assertions, sign-ins. Anybody who knows an
- * account id or an address can cause such refusals, so what is
- * stored is bounded: the first of each minute one by one, the others as one event per reason with their count
- * when the minute is over. They are written after the answer, so that its time does not tell whether an
- * account exists.
+ * account id or an address can cause such refusals, so what is stored is bounded: the first of each minute one by
+ * one, the others as one event per reason with their count when the minute is over. They are written after the
+ * answer, so that its time does not tell whether an account exists.
  */
 export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
   const { db, clock, refused, onFailure } = options
@@ -56,6 +55,7 @@ export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
   /** By account id, in the order in which they end. */
   const minutes = new Map<string, Minute>()
   let timer: NodeJS.Timeout | undefined
+  let latest: Promise<void> = Promise.resolve()
 
   return {
     note(refusal, request) {
@@ -69,9 +69,10 @@ export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
       if (minute.stored++ < STORED_PER_MINUTE) void record({ at: now, account, reason, request })
       else minute.counted.set(reason, (minute.counted.get(reason) ?? 0) + 1)
     },
-    close() {
+    async close() {
       clearTimeout(timer)
-      return endMinutes(Number.POSITIVE_INFINITY)
+      await endMinutes(Number.POSITIVE_INFINITY)
+      await latest
     },
   }
 
@@ -108,7 +109,8 @@ export function createRefusalTrail(options: RefusalTrailOptions): RefusalTrail {
   }
 
   function record(request: RefusedRequest): Promise<void> {
-    return write(request).catch(onFailure)
+    latest = write(request).catch(onFailure)
+    return latest
   }
 }
 

@@ -1,6 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { Clock } from '../clock.ts'
 import type { Refusal } from '../errors.ts'
+import { newId } from '../ids.ts'
 
 /** What everything that answers a request may know of where it came from. */
 export type RequestContext = {
@@ -12,14 +13,13 @@ export type RequestContext = {
 
 /** http-contract: 1 to 64 of these. Anything else could forge log lines. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
-const REQUEST_ID_BYTES = 15
 const MAX_USER_AGENT_LENGTH = 256
 
 /** Gives every request its context, and every answer the headers that all of them bear. */
-export function createRequestContext(options: { https: boolean }): RequestHandler {
+export function createRequestContext(options: { https: boolean; clock: Clock }): RequestHandler {
   return (req: Request, res: Response, next: NextFunction) => {
     const context: RequestContext = {
-      requestId: acceptRequestId(req.get('x-request-id')),
+      requestId: acceptRequestId(req.get('x-request-id')) ?? newId('req', options.clock.now()),
       ip: req.ip ?? '',
       userAgent: cleanUserAgent(req.get('user-agent')),
     }
@@ -58,9 +58,8 @@ export function notedFacts(res: Response): Readonly<Record<string, unknown>> {
   return (res.locals.facts as Readonly<Record<string, unknown>> | undefined) ?? {}
 }
 
-function acceptRequestId(given: string | undefined): string {
-  if (given !== undefined && REQUEST_ID.test(given)) return given
-  return `req_${randomBytes(REQUEST_ID_BYTES).toString('base64url')}`
+function acceptRequestId(given: string | undefined): string | undefined {
+  return given !== undefined && REQUEST_ID.test(given) ? given : undefined
 }
 
 /** Headers may hold bytes that PostgreSQL or a terminal cannot take. */

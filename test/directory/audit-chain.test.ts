@@ -258,7 +258,7 @@ describe('tampering in the database is found and named:', () => {
 
   test('a previous hash is changed, with the hash computed anew', async () => {
     await query(
-      `update audit_events set previous_hash = '\\x00' where organization_id = $1 and sequence = 5`,
+      `update audit_events set previous_hash = sha256('x') where organization_id = $1 and sequence = 5`,
       [organization.id],
     )
     await rehash(5)

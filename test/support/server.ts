@@ -73,7 +73,7 @@ export type Fixture = {
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 /** What must never stand in a log (promise 4): checked over every suite when its server closes. */
-const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[ts]_[\w-]{43}|"d":"/
+const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[kst]_[\w-]{43}|"d":"/
 
 /** With `connection`, `clock` and `issuer` of another server: a second node of the same installation. */
 export async function startTestServer(
@@ -90,6 +90,7 @@ export async function startTestServer(
   const { lines, stream } = captureLines()
   const metrics = createMetrics()
 
+  const atStop: (() => Promise<void>)[] = []
   let handler: RequestListener = (_req, res) => res.writeHead(503).end()
   const http = createServer((req, res) => handler(req, res))
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
@@ -117,6 +118,7 @@ export async function startTestServer(
     logger: createLogger('debug', stream),
     metrics,
     isDraining: () => false,
+    atStop: (task) => atStop.push(task),
     validateResponses: true,
   })
 
@@ -139,6 +141,7 @@ export async function startTestServer(
         http.close(resolve)
         http.closeAllConnections()
       })
+      for (const task of atStop) await task()
       if (options.connection === undefined) await connection.close()
       await database?.drop()
       const leak = lines().find((line) => SECRETS.test(line))
