@@ -1,6 +1,8 @@
 import type { Trx } from '../database/connect.ts'
+import { endTokensOfApiTokens } from '../database/queries/keys.ts'
+import { endOrganizationContent } from '../database/queries/organization-end.ts'
 import {
-  hasAccounts,
+  hasActiveAccounts,
   insertOrganization,
   lockOrganization,
   type OrganizationChanges,
@@ -71,7 +73,8 @@ export async function createOrganization(
 
 /**
  * Changes an organization. Its own accounts may rename it and set its rules; its status is for the platform.
- * Disabling ends all tokens of all its accounts before this returns (promise 1).
+ * Disabling ends all tokens of all its accounts before this returns, and forbidding API tokens ends those with all
+ * that they obtained (promise 1).
  * Throws Refusal `resource_not_found`, `permission_missing` or `built_in_protected`.
  */
 export async function updateOrganization(
@@ -80,8 +83,10 @@ export async function updateOrganization(
   id: string,
   patch: OrganizationPatch,
 ): Promise<OrganizationRow> {
-  const run = patch.status === 'disabled' ? transactEnding : transact
+  const endsAuthority = patch.status === 'disabled' || patch.settings.allowApiTokens === false
+  const run = endsAuthority ? transactEnding : transact
   return run(db, async (trx) => {
+    const now = clock.now()
     const before = requireReachable(actor, id, await lockOrganization(trx, id))
     if (patch.status !== undefined) requireOperator(actor)
     if (patch.status === 'disabled') assertNotOperator(before)
@@ -90,23 +95,46 @@ export async function updateOrganization(
       ...(patch.name === undefined ? {} : { name: patch.name }),
       ...(patch.status === undefined ? {} : { status: patch.status }),
     }
-    return change(trx, actor, before, changes, clock.now())
+    if (before.settings.allowApiTokens && patch.settings.allowApiTokens === false)
+      await endTokensOfApiTokens(trx, id, new Date(now))
+    return change(trx, actor, before, changes, now)
   })
 }
 
 /**
- * Deletes an organization without accounts. The second time nothing happens.
+ * Deletes an organization: everything in it has ended when this returns (promise 1). While it has active accounts
+ * its slug must be repeated in `confirmation`, so that nothing large happens by accident. The second time nothing
+ * happens.
  * Throws Refusal `permission_missing`, `resource_not_found`, `organization_not_empty` or `built_in_protected`.
  */
-export async function deleteOrganization({ db, clock }: Services, actor: Actor, id: string): Promise<void> {
+export async function deleteOrganization(
+  { db, clock }: Services,
+  actor: Actor,
+  id: string,
+  confirmation: string | undefined,
+): Promise<void> {
   requireOperator(actor)
   await transactEnding(db, async (trx) => {
+    const now = clock.now()
     const before = await lockOrganization(trx, id)
     if (before === undefined) throw notFound('organization', id)
     if (before.status === 'deleted') return
     assertNotOperator(before)
-    if (await hasAccounts(trx, id)) throw new Refusal('organization_not_empty', { id })
-    await change(trx, actor, before, { status: 'deleted' }, clock.now())
+    if (confirmation !== before.slug && (confirmation !== undefined || (await hasActiveAccounts(trx, id))))
+      throw new Refusal('organization_not_empty', { id, confirmation: confirmation?.slice(0, 100) })
+    const end = await endOrganizationContent(trx, id, new Date(now))
+    await storeChanges(trx, id, { status: 'deleted' }, { endTokens: true, now: new Date(now) })
+    const { status } = before
+    await recordChanges(trx, actor, now, [
+      {
+        organizationId: id,
+        action: 'organization.deleted',
+        target: { id, kind: 'organization', name: before.name },
+        changes:
+          changesBetween({ status, accountsDeleted: [], keysRevoked: [] }, { status: 'deleted', ...end }) ??
+          null,
+      },
+    ])
   })
 }
 

@@ -8,7 +8,9 @@ import { Refusal } from '../errors.ts'
 import { parseBearer, schemeOf } from '../http/authorization.ts'
 import { parseForm } from '../http/form.ts'
 import { contextOf, noteFacts } from '../http/request-context.ts'
+import { looksLikeApiToken } from '../tokens/api-token.ts'
 import type { Inspection } from '../tokens/inspect.ts'
+import type { Presenter } from '../tokens/inspect-api-token.ts'
 
 /** Who calls, and with which token. */
 export type Caller = { actor: Actor; token: TokenRecord }
@@ -16,16 +18,20 @@ export type Caller = { actor: Actor; token: TokenRecord }
 const FORM_TYPE = /^application\/x-www-form-urlencoded\b/i
 
 /**
- * Finds out who calls: RFC 6750 with the header alone. The token must hold now, and be meant for this API.
- * Throws Refusal `credentials_…` or `token_invalid`.
+ * Finds out who calls: RFC 6750 with the header alone. An access token must hold now, and be meant for this API;
+ * an API token is good for all that its account may do here. Throws Refusal `credentials_…` or `token_invalid`.
  */
 export function authenticate(options: {
   issuer: string
   inspectToken: (token: string) => Promise<Inspection>
+  inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
 }): RequestHandler {
   const audience = managementIdentifier(options.issuer)
   return async (req, res, next) => {
-    const inspection = await options.inspectToken(requireToken(req))
+    const presented = requireToken(req)
+    const inspection = looksLikeApiToken(presented)
+      ? await options.inspectApiToken(presented, audience, contextOf(res))
+      : await options.inspectToken(presented)
     if (!inspection.active) {
       throw new Refusal('token_invalid', { why: inspection.why, tokenId: inspection.tokenId })
     }

@@ -123,7 +123,12 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'identity_provider_missing':
       return problem(reason, 404, 'Not found', 'The organization has no identity provider.')
     case 'organization_not_empty':
-      return problem(reason, 409, 'The organization has accounts', 'Delete its accounts first.')
+      return problem(
+        reason,
+        409,
+        'The organization has active accounts',
+        'Repeat its slug to delete it with everything in it: ?confirm=SLUG.',
+      )
     case 'built_in_protected':
       return problem(reason, 409, 'The installation needs this', 'It cannot be removed.')
     // People prove who they are at the sign-in endpoints alone: met here, these are a bug.
@@ -132,6 +137,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'account_not_active':
     case 'password_not_set':
     case 'password_wrong':
+    case 'password_unconfirmed':
     case 'second_factor_required':
     case 'second_factor_wrong':
     case 'second_factor_used':

@@ -7,6 +7,7 @@ import { allowOnly } from '../http/methods.ts'
 import { noteRefusal } from '../http/request-context.ts'
 import { createValidation } from '../http/validation.ts'
 import type { Inspection } from '../tokens/inspect.ts'
+import type { Presenter } from '../tokens/inspect-api-token.ts'
 import { authenticate, callerOf, requirePermission } from './authenticate.ts'
 import { requireIds } from './ids.ts'
 import { LINES_TYPE, sendLines } from './lines.ts'
@@ -102,6 +103,7 @@ export const ROUTES: readonly Route[] = [
 
 export type ManagementOptions = DirectoryServices & {
   inspectToken: (token: string) => Promise<Inspection>
+  inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
   /** Also check our own answers against openapi.yaml; on in the tests. */
   validateResponses: boolean
   /** Called for every error that is not a refusal: a bug. */

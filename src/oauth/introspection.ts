@@ -3,15 +3,21 @@ import { toNumericDate } from '../clock.ts'
 import type { TokenRecord } from '../database/queries/grant-records.ts'
 import { findOne, parseForm, requireOne } from '../http/form.ts'
 import { contextOf, noteFacts } from '../http/request-context.ts'
+import { looksLikeApiToken } from '../tokens/api-token.ts'
 import type { Inspection } from '../tokens/inspect.ts'
-import { authenticateIntrospectionCaller, type IntrospectionCallerServices } from './client-authentication.ts'
+import type { Presenter } from '../tokens/inspect-api-token.ts'
+import { authenticateIntrospectionCaller, type IntrospectionCallerServices } from './introspection-caller.ts'
 import type { IntrospectionThrottle } from './introspection-throttle.ts'
 import { noStore } from './wire.ts'
 
 export type IntrospectionServices = IntrospectionCallerServices & {
   issuer: string
+  inspectApiToken: (token: string, resourceServerId: string, presenter: Presenter) => Promise<Inspection>
   throttle: IntrospectionThrottle
 }
+
+/** Who presented the token to the resource server that asks: it does not say. */
+const UNSEEN: Presenter = { ip: null, userAgent: null }
 
 /**
  * The introspection endpoint (RFC 7662): authenticate the caller, find the token, tell the caller about it if
@@ -27,7 +33,9 @@ export function createIntrospectionEndpoint(services: IntrospectionServices): Re
     const token = requireOne(form, 'token')
     findOne(form, 'token_type_hint')
     await services.throttle.assertNotFishing(caller.resourceServerId)
-    const inspection = await services.inspectToken(token)
+    const inspection = looksLikeApiToken(token)
+      ? await services.inspectApiToken(token, caller.resourceServerId, UNSEEN)
+      : await services.inspectToken(token)
     await services.throttle.noteAnswer(caller.resourceServerId, inspection)
 
     const isAudience = inspection.active && inspection.token.resourceServerId === caller.resourceServerId

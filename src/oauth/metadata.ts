@@ -1,5 +1,6 @@
-import { INTROSPECTION_METHODS, TOKEN_ENDPOINT_METHODS } from './client-authentication.ts'
+import { TOKEN_ENDPOINT_METHODS } from './client-authentication.ts'
 import { GRANTS } from './grants/index.ts'
+import { INTROSPECTION_METHODS } from './introspection-caller.ts'
 
 /** Where the endpoints are, as clients must name them. All configured, none taken from a request. */
 export type Endpoints = {

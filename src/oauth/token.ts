@@ -3,13 +3,14 @@ import { Refusal } from '../errors.ts'
 import { type Form, parseForm, requireOne } from '../http/form.ts'
 import { contextOf, noteFacts } from '../http/request-context.ts'
 import type { GrantDecision, IssuedToken, RequestFacts } from '../tokens/issue.ts'
-import { assertNoClientCredentials } from './client-authentication.ts'
+import { authenticateClient, type ClientAuthenticationServices } from './client-authentication.ts'
 import { GRANTS, type Grant, type GrantServices } from './grants/index.ts'
-import { noStore } from './wire.ts'
+import { noStore, showQuota } from './wire.ts'
 
-export type TokenEndpointServices = GrantServices & {
-  issueToken: (decision: GrantDecision, request: RequestFacts) => Promise<IssuedToken>
-}
+export type TokenEndpointServices = GrantServices &
+  ClientAuthenticationServices & {
+    issueToken: (decision: GrantDecision, request: RequestFacts) => Promise<IssuedToken>
+  }
 
 /**
  * The token endpoint (RFC 6749 §3.2): read form, authenticate client, let the grant decide, mint and record,
@@ -19,9 +20,10 @@ export function createTokenEndpoint(services: TokenEndpointServices): RequestHan
   return async (req, res) => {
     assertNoBrowser(req)
     const form = parseForm(req.get('content-type'), req.body)
-    assertNoClientCredentials(req.get('authorization'), form)
+    const authorization = req.get('authorization')
+    const client = await authenticateClient({ authorization, form, ip: contextOf(res).ip }, services)
     const grant = selectGrant(form)
-    const decision = await grant.decide(form, services)
+    const decision = await grant.decide({ form, client }, services)
     const token = await services.issueToken(decision, contextOf(res))
 
     noteFacts(res, {
@@ -31,6 +33,7 @@ export function createTokenEndpoint(services: TokenEndpointServices): RequestHan
       scope: token.scope,
     })
     noStore(res)
+    if (token.quota !== undefined) showQuota(res, token.quota)
     res.json({
       access_token: token.accessToken,
       token_type: 'Bearer',

@@ -119,7 +119,7 @@ export function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReas
     case 'assertion_replayed':
       return invalidGrant('The jti of the assertion was used before. Sign a new assertion for every request.')
     case 'client_mismatch':
-      return invalidGrant('client_id is not the issuer of the assertion.')
+      return invalidGrant('The client is not the issuer of the assertion.')
     case 'scope_malformed':
       return { status: 400, error: 'invalid_scope', description: 'The scope is malformed.' }
     case 'scope_not_granted':

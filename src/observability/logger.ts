@@ -21,7 +21,7 @@ const SECRET_MEMBERS = [
 
 /** Shapes that are secrets whatever member they stand in: PEM blocks, JWTs, our own tokens and secrets. */
 const SECRET_SHAPES =
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)|eyJ[\w-]+\.[\w-]+\.[\w-]*|cs[ts]_[\w-]{43}/g
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)|eyJ[\w-]+\.[\w-]+\.[\w-]*|cs[kst]_[\w-]{43,}/g
 
 /** JSON lines on standard output (or the given stream), with secrets taken out. */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {

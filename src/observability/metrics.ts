@@ -10,7 +10,16 @@ export type Metrics = {
   registry: Registry
   request(endpoint: EndpointName, status: number, seconds: number): void
   refusal(endpoint: EndpointName, reason: string): void
-  batch(name: 'find_issuers' | 'record_grants' | 'find_tokens' | 'find_callers' | 'find_memberships', size: number): void
+  batch(
+    name:
+      | 'find_issuers'
+      | 'record_grants'
+      | 'find_tokens'
+      | 'find_callers'
+      | 'find_memberships'
+      | 'find_api_tokens',
+    size: number,
+  ): void
   /** Registers the gauges of a connection pool. */
   watchPool(pool: Pool): void
 }

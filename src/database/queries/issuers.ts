@@ -65,12 +65,13 @@ export type IssuerLookup = {
   issuer: string
   /** Milliseconds: expired keys are not tried for an assertion without `kid`. */
   now: number
-} & /** `subject`: the `sub` of the assertion, if it looks like an email. */
-(
-  | { kid: string | undefined; subject: string | undefined }
-  /** The key id of an API token. */
-  | { apiToken: string }
-)
+} & (AssertionSender | ApiTokenHolder)
+
+/** `subject`: the `sub` of the assertion, if it looks like an email. */
+type AssertionSender = { kid: string | undefined; subject: string | undefined }
+
+/** By the key id that the API token names. */
+type ApiTokenHolder = { apiToken: string }
 
 /** An assertion without `kid` is tried against this many keys at most (http-contract: token request). */
 const MAX_CANDIDATE_KEYS = 5

@@ -92,6 +92,23 @@ export function updateKey(
     .executeTakeFirstOrThrow()
 }
 
+/** Ends for good all tokens that API tokens of an organization obtained. */
+export async function endTokensOfApiTokens(
+  trx: Transaction<Database>,
+  organizationId: string,
+  now: Date,
+): Promise<void> {
+  await trx
+    .updateTable('keys')
+    .set({ tokenGeneration: sql<number>`token_generation + 1`, updatedAt: now })
+    .where('type', '=', 'api_token')
+    .where('status', '!=', 'revoked')
+    .where('accountId', 'in', (select) =>
+      select.selectFrom('accounts').select('id').where('organizationId', '=', organizationId),
+    )
+    .execute()
+}
+
 /** Revokes every key of an account that is not revoked, and answers their ids. */
 export async function revokeKeys(
   trx: Transaction<Database>,

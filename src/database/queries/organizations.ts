@@ -94,13 +94,13 @@ export function updateOrganization(
     .executeTakeFirstOrThrow()
 }
 
-/** Whether an organization has accounts that are not deleted. */
-export async function hasAccounts(db: Kysely<Database>, organizationId: string): Promise<boolean> {
+/** Whether an organization has accounts that can act. */
+export async function hasActiveAccounts(db: Kysely<Database>, organizationId: string): Promise<boolean> {
   const found = await db
     .selectFrom('accounts')
     .select('id')
     .where('organizationId', '=', organizationId)
-    .where('status', '!=', 'deleted')
+    .where('status', '=', 'active')
     .limit(1)
     .executeTakeFirst()
   return found !== undefined

@@ -18,7 +18,12 @@ export async function getMe({ actor, token }: Call): Promise<Reply> {
         name: token.organizationName,
       },
       permissions: actor.permissions,
-      token: { id: token.id, key_id: token.keyId, expires_at: showTime(token.expiresAt) },
+      // An API token was not issued: it is its key.
+      token: {
+        id: token.id === token.keyId ? null : token.id,
+        key_id: token.keyId,
+        expires_at: showTime(token.expiresAt),
+      },
     },
   }
 }

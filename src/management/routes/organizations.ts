@@ -43,7 +43,8 @@ export async function updateOrganization(call: Call): Promise<Reply> {
 }
 
 export async function deleteOrganization(call: Call): Promise<Reply> {
-  await directory.deleteOrganization(call.services, call.actor, organizationOf(call))
+  const confirmation = call.query.confirm as string | undefined
+  await directory.deleteOrganization(call.services, call.actor, organizationOf(call), confirmation)
   return { status: 204 }
 }
 

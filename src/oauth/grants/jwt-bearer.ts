@@ -1,10 +1,13 @@
 import type { VerifiedAssertion } from '../../assertion/verify.ts'
 import { Refusal } from '../../errors.ts'
-import { type Form, findAll, findOne, requireOne } from '../../http/form.ts'
+import { findAll, findOne, requireOne } from '../../http/form.ts'
 import { assertWithoutGroups, limitToDelegation } from '../../tokens/delegation.ts'
 import type { GrantDecision } from '../../tokens/issue.ts'
 import { requestedScope } from '../../tokens/scope.ts'
-import { resolveTarget } from '../../tokens/target.ts'
+import { resolveTarget, type Target } from '../../tokens/target.ts'
+import type { AuthenticatedClient } from '../client-secret.ts'
+import type { GrantRequest } from './index.ts'
+import { decideFor } from './sender.ts'
 
 /** RFC 7523 §2.1. */
 export const grantType = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
@@ -13,38 +16,59 @@ export type JwtBearerServices = { verifyAssertion: (assertion: string) => Promis
 
 /**
  * Decides a token request that bears an assertion (RFC 7523 §2.1): who signed it, whom it is for, what it may
- * have. Client authentication is not needed. Throws Refusal.
+ * have. Client authentication is not needed; one that was given must be the same account's. Throws Refusal.
  */
-export async function decide(form: Form, services: JwtBearerServices): Promise<GrantDecision> {
+export async function decide(
+  { form, client }: GrantRequest,
+  services: JwtBearerServices,
+): Promise<GrantDecision> {
   const assertion = requireOne(form, 'assertion')
   const formScope = findOne(form, 'scope')
   const { issuer, key, claims } = await services.verifyAssertion(assertion)
   const { accountId, accountName, organizationId } = issuer
-  const sender = { accountId, accountName, organizationId, keyId: key.id }
-  try {
-    assertSameClient(findOne(form, 'client_id'), issuer)
-    const scope = requestedScope(formScope, claims.scope)
-    const isForAnother = claims.subject !== accountId
-    if (isForAnother) assertWithoutGroups(scope)
-    const access = isForAnother ? limitToDelegation(issuer.access, issuer.delegation) : issuer.access
-    const target = resolveTarget(access, findAll(form, 'resource'), scope)
+  return decideFor({ accountId, accountName, organizationId, keyId: key.id }, () => {
+    assertSameClient(findOne(form, 'client_id'), client, issuer)
     return {
-      ...sender,
       subject: claims.subject,
       roles: issuer.roles,
-      target,
+      target: findTarget(
+        issuer,
+        claims.subject,
+        findAll(form, 'resource'),
+        requestedScope(formScope, claims.scope),
+      ),
       jti: claims.jti,
       assertionExpiresAt: claims.expiresAt,
       tokenRequestsPerMinute: issuer.tokenRequestsPerMinute,
     }
-  } catch (error) {
-    if (error instanceof Refusal) throw new Refusal(error.reason, { ...sender, ...error.detail }, error.told)
-    throw error
-  }
+  })
 }
 
-/** RFC 7521 §4.2: a `client_id` without authentication only identifies, and must identify the issuer. */
-function assertSameClient(clientId: string | undefined, issuer: VerifiedAssertion['issuer']): void {
-  if (clientId === undefined || clientId === issuer.accountId || clientId === issuer.accountEmail) return
-  throw new Refusal('client_mismatch', { received: clientId.slice(0, 320), expected: issuer.accountId })
+/** For an end user the account may do no more than its delegation says. */
+function findTarget(
+  issuer: VerifiedAssertion['issuer'],
+  subject: string,
+  resources: readonly string[],
+  scope: readonly string[] | undefined,
+): Target {
+  if (subject === issuer.accountId) return resolveTarget(issuer.access, resources, scope)
+  assertWithoutGroups(scope)
+  return resolveTarget(limitToDelegation(issuer.access, issuer.delegation), resources, scope)
+}
+
+/**
+ * RFC 7521 §4.2: a `client_id` without authentication only identifies, and must identify the issuer. With
+ * authentication the client must be the issuer (http-contract: token request).
+ */
+function assertSameClient(
+  clientId: string | undefined,
+  client: AuthenticatedClient | undefined,
+  issuer: VerifiedAssertion['issuer'],
+): void {
+  const expected = issuer.accountId
+  if (client !== undefined && client.account.accountId !== expected) {
+    throw new Refusal('client_mismatch', { received: client.account.accountId, expected })
+  }
+  if (clientId === undefined || clientId === expected || clientId === issuer.accountEmail) return
+  throw new Refusal('client_mismatch', { received: clientId.slice(0, 320), expected })
 }

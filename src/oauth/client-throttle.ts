@@ -1,0 +1,89 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { Refusal } from '../errors.ts'
+
+/** Wrong secrets in a minute (RFC 6749 §2.3.1): for one client from one network, and from one network for all. */
+const FAILURES_PER_CLIENT = 10
+const FAILURES_PER_NETWORK = 60
+const WINDOW_SECONDS = 60
+/** Networks and clients that are counted at a time. Beyond, the ones that were counted first are forgotten. */
+const MAX_KEYS = 10_000
+const MAX_CLIENT_ID_LENGTH = 320
+
+export type ClientThrottle = {
+  /**
+   * Runs an authentication, counts it when it fails, and refuses when there were too many. Throws Refusal
+   * `too_many_requests`, and what the authentication throws.
+   */
+  guard<Result>(
+    client: { ip: string; clientId: string },
+    authenticate: () => Promise<Result>,
+  ): Promise<Result>
+}
+
+/**
+ * Slows down whoever guesses secrets at the token endpoint. Always counted by network: whoever sends wrong
+ * secrets for an account closes it to nobody elsewhere. Counted in this process: n nodes allow n times as much,
+ * which against 256 random bits makes no difference. Its memory is bounded, whatever is sent.
+ */
+export function createClientThrottle(): ClientThrottle {
+  const networks = createFailureCounter(FAILURES_PER_NETWORK)
+  const clients = createFailureCounter(FAILURES_PER_CLIENT)
+  return {
+    async guard({ ip, clientId }, authenticate) {
+      const network = networkOf(ip)
+      const client = `${network} ${clientId.slice(0, MAX_CLIENT_ID_LENGTH)}`
+      await networks.assertBelow(network)
+      await clients.assertBelow(client)
+      try {
+        return await authenticate()
+      } catch (error) {
+        if (error instanceof Refusal && error.reason === 'credentials_invalid') {
+          await networks.count(network)
+          await clients.count(client)
+        }
+        throw error
+      }
+    },
+  }
+}
+
+/** Counts failures by key, of at most `MAX_KEYS` keys. */
+function createFailureCounter(limit: number) {
+  const limiter = new RateLimiterMemory({ points: limit, duration: WINDOW_SECONDS })
+  /** The keys that the limiter may know, the one that failed last at the end. */
+  const keys = new Set<string>()
+
+  return {
+    async assertBelow(key: string): Promise<void> {
+      const state = await limiter.get(key)
+      if (state === null || state.consumedPoints < limit) return
+      throw new Refusal(
+        'too_many_requests',
+        { failures: state.consumedPoints },
+        { retryAfterSeconds: Math.ceil(state.msBeforeNext / 1000) },
+      )
+    },
+    async count(key: string): Promise<void> {
+      keys.delete(key)
+      keys.add(key)
+      await limiter.consume(key).catch((rejection: unknown) => {
+        if (!(rejection instanceof RateLimiterRes)) throw rejection
+      })
+      const [oldest] = keys
+      if (keys.size <= MAX_KEYS || oldest === undefined) return
+      keys.delete(oldest)
+      await limiter.delete(oldest)
+    },
+  }
+}
+
+/** Who has one IPv6 address has 2^64 of them: there the first half counts. Pure. */
+export function networkOf(ip: string): string {
+  if (!ip.includes(':') || ip.toLowerCase().startsWith('::ffff:')) return ip
+  const [head = '', tail] = ip.split('::')
+  const first = head === '' ? [] : head.split(':')
+  const last = tail === undefined || tail === '' ? [] : tail.split(':')
+  const between = tail === undefined ? 0 : 8 - first.length - last.length
+  const groups = [...first, ...new Array<string>(Math.max(between, 0)).fill('0'), ...last]
+  return `${groups.slice(0, 4).join(':')}::/64`
+}

@@ -1,0 +1,84 @@
+import { Refusal } from '../errors.ts'
+import { parseBearer } from '../http/authorization.ts'
+import { type Form, findOne } from '../http/form.ts'
+import type { Inspection } from '../tokens/inspect.ts'
+import { findCredentials } from './credentials.ts'
+
+/** Methods of `introspection_endpoint_auth_methods_supported`; a token is named by its type (RFC 8414 §2). */
+export const INTROSPECTION_METHODS = ['client_secret_basic', 'Bearer'] as const
+
+/** The resource server that asks, and what it may be told about: tokens whose audience it is. */
+export type IntrospectionCaller = { resourceServerId: string; via: 'secret' | 'token' }
+
+export type IntrospectionCallerServices = {
+  /** The resource server that has this secret; undefined when none has. Costs the same for an unknown id. */
+  findResourceServerBySecret: (resourceServerId: string, secret: string) => Promise<string | undefined>
+  inspectToken: (token: string) => Promise<Inspection>
+}
+
+/** The permission that lets an account introspect tokens of the resource server it is held on. */
+export const INTROSPECT_PERMISSION = 'tokens:introspect'
+
+/**
+ * Authenticates whoever asks at the introspection endpoint (RFC 7662 §2.1): a resource server by its secret,
+ * or an account whose access token says `tokens:introspect` for that resource server. Throws Refusal.
+ */
+export async function authenticateIntrospectionCaller(
+  authorization: string | undefined,
+  form: Form,
+  services: IntrospectionCallerServices,
+): Promise<IntrospectionCaller> {
+  const credentials = findCredentials(authorization, form)
+  switch (credentials?.method) {
+    case undefined:
+      throw new Refusal('credentials_missing')
+    case 'client_secret_basic':
+      return callerBySecret(credentials.clientId, credentials.secret, form, services)
+    case 'Bearer':
+      return callerByToken(parseBearer(credentials.authorization), form, services)
+    case 'client_secret_post':
+    case 'private_key_jwt':
+      throw new Refusal('credentials_invalid', { method: credentials.method }, { scheme: 'basic' })
+  }
+}
+
+async function callerBySecret(
+  id: string,
+  secret: string,
+  form: Form,
+  services: IntrospectionCallerServices,
+): Promise<IntrospectionCaller> {
+  const clientId = findOne(form, 'client_id')
+  if (clientId !== undefined && clientId !== id) {
+    throw new Refusal('request_malformed', {}, { hint: 'client_id is not the client that authenticated.' })
+  }
+  const resourceServerId = await services.findResourceServerBySecret(id, secret)
+  if (resourceServerId === undefined)
+    throw new Refusal('credentials_invalid', { clientId: id.slice(0, 100) }, { scheme: 'basic' })
+  return { resourceServerId, via: 'secret' }
+}
+
+/** RFC 7662 §2.3: also a token without the permission is answered 401. The introspected token never authorizes itself. */
+async function callerByToken(
+  token: string,
+  form: Form,
+  services: IntrospectionCallerServices,
+): Promise<IntrospectionCaller> {
+  const inspection = await services.inspectToken(token)
+  if (!inspection.active)
+    throw new Refusal(
+      'token_invalid',
+      { why: inspection.why, tokenId: inspection.tokenId },
+      { scheme: 'bearer' },
+    )
+  const { scope, resourceServerId, id } = inspection.token
+  if (!scope.includes(INTROSPECT_PERMISSION))
+    throw new Refusal('permission_missing', { tokenId: id, scope }, { scheme: 'bearer' })
+  if (findOne(form, 'token') === token)
+    throw new Refusal(
+      'token_invalid',
+      { fact: 'a token cannot authorize its own introspection' },
+      { scheme: 'bearer' },
+    )
+  return { resourceServerId, via: 'token' }
+}
