@@ -1,8 +1,11 @@
 import { pipeline } from 'node:stream/promises'
 import type { Response } from 'express'
+import { codeOf } from '../errors.ts'
 
 export const LINES_TYPE = 'application/x-ndjson'
 
+/** What Node.js says of a connection that was closed before the answer was complete. */
+const READER_GONE = 'ERR_STREAM_PREMATURE_CLOSE'
 /** A reader that takes nothing for so long is gone, and its socket with it. */
 const STALL_MILLISECONDS = 60_000
 
@@ -30,7 +33,7 @@ export async function sendLines(
   try {
     await pipeline(startingWith(first, texts), res)
   } catch (error) {
-    if (!isReaderGone(error)) onFailure(error)
+    if (codeOf(error) !== READER_GONE) onFailure(error)
   }
 }
 
@@ -47,8 +50,4 @@ async function* startingWith(
   if (first.done === true) return
   yield first.value
   yield* rest
-}
-
-function isReaderGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
 }
