@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import pg from 'pg'
+import { findApiTokens } from '../../src/database/queries/api-tokens.ts'
+import { findTokens } from '../../src/database/queries/grant-records.ts'
+import { findMemberships } from '../../src/database/queries/groups.ts'
+import { findIssuers } from '../../src/database/queries/issuers.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+/** Tables that grow with the number of accounts: read whole, they would make every request slower. */
+const GROWING = [
+  'accounts',
+  'account_permissions',
+  'account_roles',
+  'account_groups',
+  'role_permissions',
+  'groups',
+  'keys',
+]
+const NOW = Date.UTC(2026, 10, 21)
+
+let database: TestDatabase
+let client: pg.Client
+beforeAll(async () => {
+  database = await createTestDatabase()
+  client = new pg.Client(database.address)
+  await client.connect()
+  await client.query(SEED)
+})
+afterAll(async () => {
+  await client.end()
+  await database.drop()
+})
+
+/** Ten thousand accounts, each with a key, two roles, a direct permission and two groups. */
+const SEED = `
+  insert into organizations (id, slug, name, status, settings, created_at, updated_at)
+    select 'org_' || o, 'org-' || o, 'o', 'active', '{"allowApiTokens": true}', now(), now() from generate_series(0, 99) o;
+  insert into accounts (id, organization_id, kind, name, slug, email, description, status, assertion_policy,
+                        created_at, created_by, updated_at)
+    select 'acc_' || a, 'org_' || a % 100, 'service_account', 'a', 'a' || a, 'a' || a || '@example.test', '', 'active',
+           '{}', now(), 'system', now()
+    from generate_series(1, 10000) a;
+  insert into resource_servers (id, identifier, name, token_format, signing_algorithm, token_lifetime_seconds,
+                                created_at, updated_at)
+    select 'rs_' || r, 'https://rs-' || r, 'r', 'jwt', 'ES256', 900, now(), now() from generate_series(0, 9) r;
+  insert into permissions (resource_server_id, name, description)
+    select 'rs_' || r, 'p' || p, '' from generate_series(0, 9) r, generate_series(0, 9) p;
+  insert into account_permissions select 'acc_' || a, 'rs_' || a % 10, 'p1' from generate_series(1, 10000) a;
+  insert into roles (id, organization_id, name, description, created_at, created_by, updated_at)
+    select 'role_' || r, 'org_' || r % 100, 'r' || r, '', now(), 'system', now() from generate_series(0, 999) r;
+  insert into role_permissions select 'role_' || r, 'rs_' || r % 10, 'p' || p
+    from generate_series(0, 999) r, generate_series(0, 9) p;
+  insert into account_roles select 'acc_' || a, 'role_' || (a + n * 100) % 1000
+    from generate_series(1, 10000) a, generate_series(0, 1) n;
+  insert into groups (id, organization_id, name, description, created_at, created_by, updated_at)
+    select 'grp_' || g, 'org_' || g % 100, 'g' || g, '', now(), 'system', now() from generate_series(0, 999) g;
+  insert into account_groups select 'acc_' || a, 'grp_' || (a + n * 100) % 1000, 'viewer'
+    from generate_series(1, 10000) a, generate_series(0, 1) n;
+  insert into keys (id, account_id, kid, name, type, algorithm, thumbprint, public_key, status, created_at, created_by,
+                    updated_at)
+    select 'key_' || a, 'acc_' || a, 'key_' || a, 'k', 'public_key', 'ES256', 't' || a, '{}', 'active', now(), 'system',
+           now()
+    from generate_series(1, 10000) a;
+  analyze;`
+
+type Statement = { text: string; values: unknown[] }
+
+/** What a query sends, caught on its way to the database, so that its plan can be asked for. */
+async function statementOf(run: (pool: pg.Pool) => Promise<unknown>): Promise<Statement> {
+  const sent: Statement[] = []
+  await run({ query: async (statement: Statement) => ({ rows: [], sent: sent.push(statement) }) } as never)
+  return sent[0] as Statement
+}
+
+const lookups = (size: number) => Array.from({ length: size }, (_, index) => index + 1)
+const QUERIES: [string, (pool: pg.Pool, size: number) => Promise<unknown>][] = [
+  [
+    'the issuers of assertions',
+    (pool, size) =>
+      findIssuers(
+        pool,
+        lookups(size).map((n) => ({
+          issuer: n % 2 === 0 ? `acc_${n}` : `a${n}@example.test`,
+          kid: n % 3 === 0 ? undefined : `key_${n}`,
+          subject: n % 5 === 0 ? `user-${n}@example.test` : undefined,
+          now: NOW,
+        })),
+      ),
+  ],
+  [
+    'JWT access tokens',
+    (pool, size) =>
+      findTokens(
+        pool,
+        NOW,
+        lookups(size).map((n) => ({ accountId: `acc_${n}`, id: `tok_${n}` })),
+      ),
+  ],
+  [
+    'opaque access tokens',
+    (pool, size) =>
+      findTokens(
+        pool,
+        NOW,
+        lookups(size).map((n) => ({ digest: Buffer.from(`digest ${n}`) })),
+      ),
+  ],
+  [
+    'API tokens',
+    (pool, size) =>
+      findApiTokens(
+        pool,
+        NOW,
+        lookups(size).map((n) => ({
+          keyId: `key_${n}`,
+          digest: Buffer.from(`digest ${n}`),
+          resourceServer: `rs_${n % 10}`,
+          ip: null,
+          userAgent: null,
+        })),
+      ),
+  ],
+  [
+    'the groups of accounts',
+    (pool, size) =>
+      findMemberships(
+        pool,
+        lookups(size).map((n) => `acc_${n}`),
+        51,
+      ),
+  ],
+]
+
+test.each(QUERIES)('a batch of %s reads no table whole that grows with the accounts', async (_what, run) => {
+  const { text } = await statementOf((pool) => run(pool, 1))
+  expect(tablesReadWhole(await client.query(`explain (generic_plan, format json) ${text}`))).toEqual([])
+  for (const size of [1, 20]) {
+    const { values } = await statementOf((pool) => run(pool, size))
+    const plan = await client.query(`explain (format json) ${text}`, values)
+    expect({ size, whole: tablesReadWhole(plan) }).toEqual({ size, whole: [] })
+  }
+})
+
+test('what a role gives is found by the account, in indexes alone', async () => {
+  const plan = await client.query(
+    'explain (format json) select * from effective_permissions where account_id = $1',
+    ['acc_77'],
+  )
+  const nodes = JSON.stringify(plan.rows[0]['QUERY PLAN']).match(/"Node Type":"[^"]+"/g) ?? []
+  expect(nodes.filter((node) => node.includes('Scan')).every((node) => /Index|Bitmap/.test(node))).toBe(true)
+  expect(tablesReadWhole(plan)).toEqual([])
+})
+
+type PlanNode = { 'Node Type': string; 'Relation Name'?: string; Plans?: PlanNode[] }
+
+function tablesReadWhole(result: pg.QueryResult): string[] {
+  const [{ Plan: top }] = result.rows[0]['QUERY PLAN'] as [{ Plan: PlanNode }]
+  return walk(top)
+    .filter((node) => node['Node Type'] === 'Seq Scan')
+    .map((node) => node['Relation Name'] ?? '')
+    .filter((name) => GROWING.includes(name))
+}
+
+function walk(node: PlanNode): PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(walk)]
+}
