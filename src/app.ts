@@ -1,6 +1,9 @@
 import express, { type ErrorRequestHandler, type Express, type Response } from 'express'
 import type { Logger } from 'pino'
 import { createAssertionVerifier } from './assertion/verify.ts'
+import { createOpenidProviders } from './authentication/openid-provider.ts'
+import { createPasswordHasher } from './authentication/password.ts'
+import { createSignInThrottle } from './authentication/sign-in-throttle.ts'
 import type { Clock } from './clock.ts'
 import { type BatchOptions, createBatch } from './database/batch.ts'
 import type { DatabaseConnection } from './database/connect.ts'
@@ -17,6 +20,7 @@ import { findIntrospectionCallers, type SecretLookup } from './database/queries/
 import { findIssuers, type IssuerLookup } from './database/queries/issuers.ts'
 import { createKeyPairGenerator } from './directory/key-pair.ts'
 import { createRefusalTrail } from './directory/refusal-trail.ts'
+import type { RefusedAction } from './directory/refusals.ts'
 import { toRefusal } from './http/fault.ts'
 import { createHealthRouter, type Unreadiness } from './http/health.ts'
 import { createReferencePage } from './http/reference-page.ts'
@@ -30,6 +34,7 @@ import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
 import { noStore } from './oauth/wire.ts'
 import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
+import { createSignInRouter } from './sign-in/router.ts'
 import type { KeyRing } from './signing/key-ring.ts'
 import { digestSecret } from './tokens/access-token.ts'
 import { MAX_GROUPS } from './tokens/group-claims.ts'
@@ -43,6 +48,8 @@ export type AppOptions = {
   trustedProxies: readonly string[]
   connection: DatabaseConnection
   keyRing: KeyRing
+  /** Wraps the secrets that the server itself must read again. */
+  keyEncryptionKey: Buffer
   clock: Clock
   logger: Logger
   metrics: Metrics
@@ -62,7 +69,7 @@ const KEY_GENERATION_LIMITS = { maxConcurrent: 2, maxWaiting: 16, maxPerOrganiza
 
 /** Puts the application together. No logic: only who is given what, and which path leads where. */
 export function createApp(options: AppOptions): Express {
-  const { connection, clock, keyRing, metrics, issuer } = options
+  const { connection, clock, keyRing, keyEncryptionKey, metrics, issuer } = options
   const endpoints = toEndpoints(issuer)
   const basePath = new URL(issuer).pathname.replace(/\/$/, '')
   const batching = (name: Parameters<Metrics['batch']>[0]): BatchOptions => ({
@@ -101,13 +108,12 @@ export function createApp(options: AppOptions): Express {
     options.logger.error({ err: error, requestId: contextOf(res).requestId }, 'unexpected error')
   }
 
-  const trail = createRefusalTrail({
-    db: connection.db,
-    clock,
-    refused: { action: 'token.refused', askedBy: 'sender of an assertion' },
-    onFailure: (err) => options.logger.warn({ err }, 'refusal not recorded'),
-  })
-  options.atStop(() => trail.close())
+  const createTrail = (refused: RefusedAction) => {
+    const onFailure = (err: unknown) => options.logger.warn({ err }, 'refusal not recorded')
+    const trail = createRefusalTrail({ db: connection.db, clock, refused, onFailure })
+    options.atStop(() => trail.close())
+    return trail
+  }
 
   const oauth = createOAuthRouter({
     endpoints,
@@ -121,16 +127,29 @@ export function createApp(options: AppOptions): Express {
     findResourceServerBySecret: (resourceServerId, secret) =>
       findCaller({ resourceServerId, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
-    trail,
+    trail: createTrail({ action: 'token.refused', askedBy: 'sender of an assertion' }),
     onBug,
   })
   const management = createManagementRouter({
     db: connection.db,
     clock,
     issuer,
+    keyEncryptionKey,
     inspectToken,
     inspectApiToken,
     generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
+    validateResponses: options.validateResponses,
+    onBug,
+  })
+  const signIn = createSignInRouter({
+    db: connection.db,
+    clock,
+    issuer,
+    keyEncryptionKey,
+    passwords: createPasswordHasher(),
+    throttle: createSignInThrottle(),
+    openid: createOpenidProviders({ clock, keyEncryptionKey }),
+    refusals: createTrail({ action: 'administrator.sign_in_refused', askedBy: 'somebody at the sign-in' }),
     validateResponses: options.validateResponses,
     onBug,
   })
@@ -145,6 +164,7 @@ export function createApp(options: AppOptions): Express {
   app.use(createHealthRouter(createReadiness(options)))
   app.use(basePath, createReferencePage())
   app.use(`${basePath}/api/v1`, management)
+  app.use(`${basePath}/sign-in`, signIn)
   app.use((_req, res) => {
     noStore(res)
     res.status(404).json({ error: 'not_found', error_description: 'There is nothing at this path.' })

@@ -67,7 +67,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         logger.error({ err: messageOf(error) }, 'partitions not maintained; next try in a minute'),
     }),
   )
-  const keyRing = await openKeyRing(database.db, await loadKeyEncryptionKey(config), clock)
+  const keyEncryptionKey = await loadKeyEncryptionKey(config)
+  const keyRing = await openKeyRing(database.db, keyEncryptionKey, clock)
   const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
 
   const metrics = createMetrics()
@@ -81,6 +82,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     trustedProxies: config.trustedProxies,
     connection: database,
     keyRing,
+    keyEncryptionKey,
     clock,
     logger,
     metrics,

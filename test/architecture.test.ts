@@ -16,18 +16,22 @@ const ALLOWED: Record<string, readonly string[]> = {
   assertion: ['database', 'jwt'],
   tokens: ['signing', 'database', 'jwt'],
   signing: ['database'],
-  directory: ['tokens', 'database'],
+  authentication: ['directory', 'tokens', 'signing', 'database'],
+  'sign-in': ['http', 'authentication', 'directory', 'signing', 'database'],
+  directory: ['tokens', 'signing', 'database'],
   jwt: [],
   database: [],
 }
 
 /** Packages that only the named parts may know. */
 const PACKAGES: Record<string, readonly string[]> = {
-  express: ['app', 'http', 'oauth', 'management', 'console', 'observability'],
+  express: ['app', 'http', 'oauth', 'management', 'sign-in', 'console', 'observability'],
   'express-openapi-validator': ['http'],
   kysely: ['database'],
   pg: ['database'],
   jose: ['assertion', 'tokens', 'signing', 'directory', 'cli'],
+  'openid-client': ['authentication'],
+  '@zxcvbn-ts/language-common': ['authentication'],
   'node-forge': ['directory'],
   zod: ['config'],
   pino: ['observability', 'app', 'server'],

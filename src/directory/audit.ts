@@ -12,7 +12,7 @@ export type AuditAction =
   | `administrator.${'invited' | 'invitation_accepted' | 'reset' | 'disabled' | 'enabled' | 'deleted'}`
   | `administrator.${'signed_in' | 'signed_out' | 'sign_in_refused' | 'sessions_ended' | 'openid_linked'}`
   | `administrator.${'password_changed' | 'second_factor_enabled' | 'second_factor_disabled'}`
-  | `administrator.${'recovery_codes_replaced' | 'recovery_code_used'}`
+  | 'administrator.recovery_codes_replaced'
   | `identity_provider.${'created' | 'updated' | 'deleted'}`
   | `role.${'created' | 'updated' | 'deleted'}`
   | `group.${'created' | 'updated' | 'deleted'}`

@@ -8,6 +8,8 @@ import type { Actor } from './actor.ts'
 export type Noun =
   | 'organization'
   | 'service account'
+  | 'administrator'
+  | 'session'
   | 'role'
   | 'group'
   | 'key'

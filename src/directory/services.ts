@@ -11,3 +11,9 @@ export type DirectoryServices = {
   /** Makes RSA pairs off the event loop, within limits. Throws Refusal `key_generation_busy`. */
   generateKeyPair: (organizationId: string, modulusLength: ModulusLength) => Promise<KeyPair>
 }
+
+/** What rules need besides that keep a secret which the server itself must read again. */
+export type SealingServices = {
+  /** Wraps it (src/signing/envelope.ts). */
+  keyEncryptionKey: Buffer
+}

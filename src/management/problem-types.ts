@@ -138,6 +138,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'password_not_set':
     case 'password_wrong':
     case 'password_unconfirmed':
+    case 'password_absent':
     case 'second_factor_required':
     case 'second_factor_wrong':
     case 'second_factor_used':
@@ -145,6 +146,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'second_factor_off':
     case 'session_missing':
     case 'invitation_invalid':
+    case 'openid_not_set':
     case 'openid_unavailable':
     case 'openid_request_unknown':
     case 'openid_failed':

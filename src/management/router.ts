@@ -1,5 +1,5 @@
 import { type RequestHandler, type Response, Router } from 'express'
-import type { DirectoryServices } from '../directory/services.ts'
+import type { DirectoryServices, SealingServices } from '../directory/services.ts'
 import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
 import { parseBody, readBody } from '../http/json-body.ts'
@@ -101,14 +101,15 @@ export const ROUTES: readonly Route[] = [
   ['DELETE', `${RESOURCE_SERVER}/secrets/:id`, 'resource_servers:manage', deleteSecret],
 ]
 
-export type ManagementOptions = DirectoryServices & {
-  inspectToken: (token: string) => Promise<Inspection>
-  inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
-  /** Also check our own answers against openapi.yaml; on in the tests. */
-  validateResponses: boolean
-  /** Called for every error that is not a refusal: a bug. */
-  onBug: (error: unknown, res: Response) => void
-}
+export type ManagementOptions = DirectoryServices &
+  SealingServices & {
+    inspectToken: (token: string) => Promise<Inspection>
+    inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
+    /** Also check our own answers against openapi.yaml; on in the tests. */
+    validateResponses: boolean
+    /** Called for every error that is not a refusal: a bug. */
+    onBug: (error: unknown, res: Response) => void
+  }
 
 /**
  * The management API, to be mounted at `/api/v1` below the issuer's path. Each request goes the same way: who

@@ -4,7 +4,7 @@ import type { Pool } from '../database/connect.ts'
 import { OperatorError } from '../errors.ts'
 
 /** What the metrics call the parts of the HTTP interface: a closed set, so that labels stay few. */
-export type EndpointName = 'token' | 'introspect' | 'discovery' | 'management' | 'docs' | 'health' | 'other'
+export type EndpointName = 'token' | 'introspect' | 'discovery' | 'management' | 'sign_in' | 'docs' | 'health' | 'other'
 
 export type Metrics = {
   registry: Registry

@@ -9,6 +9,7 @@ const ENDPOINTS: readonly (readonly [RegExp, EndpointName])[] = [
   [/^\/oauth\/introspect$/, 'introspect'],
   [/^\/\.well-known\//, 'discovery'],
   [/^\/api\//, 'management'],
+  [/^\/sign-in\//, 'sign_in'],
   [/^\/docs/, 'docs'],
   [/^\/health\//, 'health'],
 ]

@@ -101,7 +101,8 @@ export async function startTestServer(
     await maintainPartitions(connection.db, clock.now(), { grantRecordDays: 30, auditEventDays: 400 })
   }
   await maintain()
-  const keyRing = await openKeyRing(connection.db, Buffer.alloc(32, 7), clock)
+  const keyEncryptionKey = Buffer.alloc(32, 7)
+  const keyRing = await openKeyRing(connection.db, keyEncryptionKey, clock)
   const account = (await ensureInstallation(connection.db, { issuer, clock })).account!
   const operatorKey = await createKeyPair('ES256')
   const operatorKeyRow = await registerOperatorKey(connection.db, {
@@ -114,6 +115,7 @@ export async function startTestServer(
     trustedProxies: [],
     connection,
     keyRing,
+    keyEncryptionKey,
     clock,
     logger: createLogger('debug', stream),
     metrics,

@@ -1,5 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import type { AccountRow, AccountStatus, AssertionPolicy, Database } from '../tables.ts'
+import type { AccountKind, AccountRow, AccountStatus, AssertionPolicy, Database } from '../tables.ts'
 import { type Access, accessColumns } from './access.ts'
 import type { Page } from './page.ts'
 
@@ -93,6 +93,21 @@ export function listServiceAccounts(
     .orderBy('a.id', 'desc')
     .limit(page.limit)
     .execute()
+}
+
+/** An account of any kind as far as it counts: it is active, and so is its organization. */
+export function findActiveAccount(
+  db: Kysely<Database>,
+  id: string,
+): Promise<{ kind: AccountKind; name: string; organizationId: string; isOperator: boolean } | undefined> {
+  return db
+    .selectFrom('accounts as a')
+    .innerJoin('organizations as o', 'o.id', 'a.organizationId')
+    .select(['a.kind', 'a.name', 'a.organizationId', 'o.isOperator'])
+    .where('a.id', '=', id)
+    .where('a.status', '=', 'active')
+    .where('o.status', '=', 'active')
+    .executeTakeFirst()
 }
 
 /** Holds an account until the transaction ends, so that two changes to it or its keys follow one another. */

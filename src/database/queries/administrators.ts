@@ -37,6 +37,26 @@ export function findAdministrator(
     .executeTakeFirst()
 }
 
+/** The administrator with that id of an active organization, if they may sign in, or have yet to for the first time. */
+export function findAdmissibleAdministrator(
+  db: Kysely<Database>,
+  id: string,
+): Promise<Administrator | undefined> {
+  return administrators(db)
+    .where('a.id', '=', id)
+    .where('a.status', 'in', ['invited', 'active'])
+    .where((where) =>
+      where.exists(
+        where
+          .selectFrom('organizations as o')
+          .select('o.id')
+          .whereRef('o.id', '=', 'a.organizationId')
+          .where('o.status', '=', 'active'),
+      ),
+    )
+    .executeTakeFirst()
+}
+
 /** The administrator with that address who is not deleted. */
 export function findAdministratorByEmail(
   db: Kysely<Database>,

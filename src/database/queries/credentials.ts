@@ -53,6 +53,24 @@ export async function findSignInCandidate(
     .executeTakeFirst()
 }
 
+/** Whether an account has signed in from a network address since a time. */
+export async function isKnownAddress(
+  db: Kysely<Database>,
+  accountId: string,
+  from: { ip: string; since: Date },
+): Promise<boolean> {
+  const found = await db
+    .selectFrom('sessions')
+    .select('id')
+    .where('accountId', '=', accountId)
+    .where('ip', '=', from.ip)
+    .where('createdAt', '>=', from.since)
+    .where('awaitsSecondFactor', '=', false)
+    .limit(1)
+    .executeTakeFirst()
+  return found !== undefined
+}
+
 /** An administrator's credentials. */
 export function findCredentials(db: Kysely<Database>, accountId: string): Promise<Credentials | undefined> {
   return credentials(db, accountId).executeTakeFirst()

@@ -1,0 +1,219 @@
+import { hkdfSync } from 'node:crypto'
+import type { Trx } from '../database/connect.ts'
+import { lockAccount, updateAccount } from '../database/queries/accounts.ts'
+import {
+  type Administrator,
+  findAdministratorByEmail,
+  findAdmissibleAdministrator,
+} from '../database/queries/administrators.ts'
+import { lockCredentials } from '../database/queries/credentials.ts'
+import {
+  findIdentityProvider,
+  findIdentityProviderBySlug,
+  findLinkedAccountId,
+  linkAccount,
+} from '../database/queries/identity-providers.ts'
+import { deleteInvitation } from '../database/queries/invitations.ts'
+import type { IdentityProviderRow } from '../database/tables.ts'
+import { transact } from '../database/transaction.ts'
+import type { RequestFacts } from '../directory/actor.ts'
+import { normalizeEmail } from '../directory/administrators.ts'
+import { recordChanges } from '../directory/audit.ts'
+import { Refusal } from '../errors.ts'
+import { KEY_ENCRYPTION_KEY_BYTES, unwrap, wrap } from '../signing/envelope.ts'
+import type { OpenidPerson, OpenidProviders, OpenidRequest } from './openid-provider.ts'
+import type { SignedIn } from './password-sign-in.ts'
+import { noting } from './refused-sign-in.ts'
+import { safeEqual } from './safe-equal.ts'
+import type { AuthenticationServices } from './services.ts'
+import { beginSession } from './sessions.ts'
+
+/** How long somebody may take at the provider. */
+export const OPENID_REQUEST_SECONDS = 600
+
+/** Where the provider sends the browser back to; to be registered there. */
+export function openidRedirectUri(issuer: string): string {
+  return `${issuer}/sign-in/openid/callback`
+}
+
+type Services = AuthenticationServices & { openid: OpenidProviders }
+
+/** A sign-in that has begun, as the browser keeps it: sealed, so that it can neither be read nor made. */
+type Begun = OpenidRequest & { organizationId: string; issuer: string; expiresAt: number }
+
+/**
+ * Begins a sign-in at an organization's identity provider. `cookie` belongs to this browser alone and must come
+ * back with it: by it nobody can be signed in to an account of somebody else (RFC 6749 §10.12).
+ * Throws Refusal `too_many_requests`, `openid_not_set` or `openid_unavailable`.
+ */
+export async function beginOpenidSignIn(
+  services: Services,
+  organizationSlug: string,
+  request: RequestFacts,
+): Promise<{ url: string; cookie: string }> {
+  const { db, clock, issuer, openid, throttle } = services
+  await throttle.countOpenid(request.ip ?? '')
+  const provider = await findIdentityProviderBySlug(db, organizationSlug)
+  if (provider === undefined) throw new Refusal('openid_not_set', { organizationSlug })
+  const begun = await openid.begin(provider, openidRedirectUri(issuer))
+  const expiresAt = clock.now() + OPENID_REQUEST_SECONDS * 1000
+  const { organizationId } = provider
+  return {
+    url: begun.url,
+    cookie: seal(services, { ...begun.request, organizationId, issuer: provider.issuer, expiresAt }),
+  }
+}
+
+/**
+ * Ends it: the browser has come back with `query`. The provider vouches for an address of a domain that the
+ * organization allows; the administrator of the organization with that address is signed in, and from then on
+ * known by issuer and subject. Nobody is created.
+ * Throws Refusal `openid_request_unknown`, `openid_unavailable`, `openid_failed`, `openid_identity_refused` or
+ * `account_not_active`.
+ */
+export async function finishOpenidSignIn(
+  services: Services,
+  cookie: string | undefined,
+  query: URLSearchParams,
+  request: RequestFacts,
+): Promise<SignedIn> {
+  const { db, clock, issuer, openid } = services
+  const begun = open(services, cookie)
+  if (
+    begun === undefined ||
+    clock.now() >= begun.expiresAt ||
+    !safeEqual(query.get('state') ?? '', begun.state)
+  ) {
+    throw new Refusal('openid_request_unknown', {
+      fact: begun === undefined ? 'no cookie' : 'expired or other',
+    })
+  }
+  const provider = await findIdentityProvider(db, begun.organizationId)
+  if (provider === undefined || provider.issuer !== begun.issuer) {
+    throw new Refusal('openid_request_unknown', {
+      organizationId: begun.organizationId,
+      fact: 'changed meanwhile',
+    })
+  }
+  const currentUrl = new URL(openidRedirectUri(issuer))
+  currentUrl.search = query.toString()
+  const person = await openid.finish(provider, currentUrl, begun)
+  const email = requireAllowedEmail(provider, person)
+  const candidate = await findCandidate(db, provider, person.subject, email)
+  if (candidate === undefined) {
+    throw new Refusal('openid_identity_refused', {
+      organizationId: provider.organizationId,
+      fact: 'nobody has this address',
+    })
+  }
+  const { id: accountId, name: accountName, organizationId } = candidate
+  const account = { accountId, accountName, accountKind: 'administrator', organizationId } as const
+  return noting(services, account, request, () =>
+    transact(db, async (trx) => {
+      const now = clock.now()
+      const administrator = await lockAdmissible(trx, accountId)
+      await link(trx, administrator, { provider, subject: person.subject }, request, now)
+      const secret = await beginSession(
+        trx,
+        {
+          account: { id: accountId, name: accountName, organizationId },
+          method: 'openid',
+          awaitsSecondFactor: false,
+          secondFactor: null,
+          now,
+        },
+        request,
+      )
+      return { secret, awaitsSecondFactor: false }
+    }),
+  )
+}
+
+/** Pure. Throws Refusal `openid_identity_refused`. */
+function requireAllowedEmail(
+  { organizationId, emailDomains }: IdentityProviderRow,
+  { email, emailVerified }: OpenidPerson,
+): string {
+  const refuse = (fact: string) => new Refusal('openid_identity_refused', { organizationId, fact })
+  if (email === undefined) throw refuse('the provider names no address')
+  if (!emailVerified) throw refuse('the provider has not verified the address')
+  const normalized = normalizeEmail(email)
+  const domain = normalized.slice(normalized.lastIndexOf('@') + 1)
+  if (!emailDomains.includes(domain)) throw refuse('the domain of the address is not allowed')
+  return normalized
+}
+
+/** Who is linked to the subject; else who has the address and is linked to nobody. */
+async function findCandidate(
+  db: AuthenticationServices['db'],
+  { organizationId, issuer }: IdentityProviderRow,
+  subject: string,
+  email: string,
+): Promise<Administrator | undefined> {
+  const linkedId = await findLinkedAccountId(db, { organizationId, issuer, subject })
+  if (linkedId !== undefined) return findAdmissibleAdministrator(db, linkedId)
+  return findAdministratorByEmail(db, organizationId, email)
+}
+
+async function lockAdmissible(trx: Trx, accountId: string): Promise<Administrator> {
+  await lockAccount(trx, accountId)
+  await lockCredentials(trx, accountId)
+  const administrator = await findAdmissibleAdministrator(trx, accountId)
+  if (administrator === undefined) throw new Refusal('account_not_active', { accountId })
+  return administrator
+}
+
+/** The first time: the account is linked and active, and an invitation has no use any more. */
+async function link(
+  trx: Trx,
+  { id, name, organizationId, status }: Administrator,
+  { provider: { issuer }, subject }: { provider: IdentityProviderRow; subject: string },
+  request: RequestFacts,
+  now: number,
+): Promise<void> {
+  const identity = { organizationId, issuer, subject }
+  const linkedId = await findLinkedAccountId(trx, identity)
+  if (linkedId === undefined) {
+    if (!(await linkAccount(trx, id, identity, new Date(now)))) {
+      throw new Refusal('openid_identity_refused', { fact: 'the account is linked to another subject' })
+    }
+    await recordChanges(trx, { accountId: id, kind: 'administrator', name, request }, now, [
+      {
+        organizationId,
+        action: 'administrator.openid_linked',
+        target: { id, kind: 'administrator', name },
+        changes: { after: { issuer, subject } },
+      },
+    ])
+  } else if (linkedId !== id) {
+    throw new Refusal('openid_identity_refused', { fact: 'the subject is linked to another account' })
+  }
+  if (status !== 'invited') return
+  await deleteInvitation(trx, id)
+  await updateAccount(trx, id, { status: 'active' }, { endTokens: false, now: new Date(now) })
+}
+
+const SEAL_ID = 'openid sign-in'
+
+/** A key of its own: what strangers can have sealed as often as they like is never sealed with the other one. */
+function sealingKey(keyEncryptionKey: Buffer): Buffer {
+  return Buffer.from(hkdfSync('sha256', keyEncryptionKey, '', SEAL_ID, KEY_ENCRYPTION_KEY_BYTES))
+}
+
+function seal({ keyEncryptionKey }: Pick<Services, 'keyEncryptionKey'>, begun: Begun): string {
+  return wrap(Buffer.from(JSON.stringify(begun)), sealingKey(keyEncryptionKey), SEAL_ID).toString('base64url')
+}
+
+/** undefined for what `seal` did not make. */
+function open(
+  { keyEncryptionKey }: Pick<Services, 'keyEncryptionKey'>,
+  cookie: string | undefined,
+): Begun | undefined {
+  if (cookie === undefined) return undefined
+  try {
+    const text = unwrap(Buffer.from(cookie, 'base64url'), sealingKey(keyEncryptionKey), SEAL_ID)
+    return JSON.parse(text.toString()) as Begun
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,123 @@
+import type { Reason, RequestReason, SignInReason } from '../errors.ts'
+import { INTERNAL_ERROR, type ProblemType } from '../http/problem.ts'
+
+/** What can be met here; everything else is a bug. */
+type FrontDoorReason = RequestReason | SignInReason | 'input_invalid' | 'origin_not_allowed'
+
+/**
+ * One text for every reason why address and password do not let somebody in: whoever guesses learns nothing
+ * about which addresses exist and which accounts are active.
+ */
+const REFUSED: ProblemType = {
+  code: 'sign_in_refused',
+  status: 401,
+  title: 'Address and password do not fit',
+  detail: 'Check both. An owner of your organization can send you a new invitation.',
+}
+
+/** What somebody who signs in is told for each reason (RFC 9457). */
+export function toProblemType(reason: Reason): ProblemType {
+  return describe(reason as FrontDoorReason) ?? INTERNAL_ERROR
+}
+
+function describe(reason: FrontDoorReason): ProblemType {
+  switch (reason) {
+    case 'request_malformed':
+    case 'parameter_missing':
+    case 'parameter_repeated':
+      return problem(
+        'request_malformed',
+        400,
+        'The request cannot be read',
+        'Send a request as openapi.yaml describes it.',
+      )
+    case 'media_type_unsupported':
+      return problem(
+        reason,
+        415,
+        'The content type is not supported',
+        'Send JSON in UTF-8 as application/json.',
+      )
+    case 'body_too_large':
+      return problem(reason, 413, 'The body is too large', 'Send at most 64 KiB.')
+    case 'method_not_allowed':
+      return problem(reason, 405, 'The method is not allowed', 'Use one of the methods in the Allow header.')
+    case 'not_found':
+      return problem(reason, 404, 'There is nothing at this path', 'Look the path up in openapi.yaml.')
+    case 'too_many_requests':
+      return problem(reason, 429, 'Too many requests', 'Try again after the time in Retry-After.')
+    case 'database_unavailable':
+      return problem(reason, 503, 'Temporarily unavailable', 'Try again after the time in Retry-After.')
+    case 'input_invalid':
+      return problem(reason, 422, 'The input is not valid', 'Mend what errors points at.')
+    case 'origin_not_allowed':
+      return problem(reason, 403, 'The request comes from elsewhere', 'Send it from a page of this server.')
+    case 'email_unknown':
+    case 'account_is_service_account':
+    case 'account_not_active':
+    case 'password_not_set':
+    case 'password_wrong':
+      return REFUSED
+    case 'password_unconfirmed':
+      return problem(reason, 403, 'The password is wrong', 'Type your present password once more.')
+    case 'password_absent':
+      return problem(
+        reason,
+        409,
+        'There is no password',
+        'You sign in by your organization’s identity provider.',
+      )
+    case 'second_factor_required':
+      return problem(reason, 401, 'The second factor is missing', 'Send the code of your authenticator.')
+    case 'second_factor_wrong':
+    case 'second_factor_used':
+      return problem(
+        'second_factor_refused',
+        401,
+        'The code does not hold',
+        'Wait for the next code of your authenticator, or use a recovery code. Each code works once.',
+      )
+    case 'second_factor_on':
+      return problem(reason, 409, 'There is a second factor already', 'Remove it first.')
+    case 'second_factor_off':
+      return problem(reason, 409, 'There is no second factor', 'Set one up first.')
+    case 'session_missing':
+      return problem(reason, 401, 'Nobody is signed in', 'Sign in.')
+    case 'invitation_invalid':
+      return problem(
+        reason,
+        410,
+        'The invitation does not hold',
+        'It was used, replaced or is too old. An owner of your organization can send you a new one.',
+      )
+    case 'openid_not_set':
+      return problem(reason, 404, 'There is no identity provider', 'Sign in by address and password.')
+    case 'openid_unavailable':
+      return problem(
+        reason,
+        502,
+        'The identity provider cannot be used',
+        'Try again, or tell an owner of your organization.',
+      )
+    case 'openid_request_unknown':
+      return problem(
+        reason,
+        400,
+        'The sign-in is not known',
+        'It was begun in another browser or too long ago. Begin it again.',
+      )
+    case 'openid_failed':
+      return problem(reason, 401, 'The identity provider has not signed you in', 'Begin it again.')
+    case 'openid_identity_refused':
+      return problem(
+        reason,
+        403,
+        'You are nobody here',
+        'An owner of your organization must invite you first, with the address that the identity provider vouches for.',
+      )
+  }
+}
+
+function problem(code: string, status: number, title: string, detail: string): ProblemType {
+  return { code, status, title, detail }
+}
