@@ -122,7 +122,7 @@ export async function updateServiceAccount(
     const differences = changesBetween(factsOf(account), factsOf(after))
     if (differences === undefined) return account
     await assertOwnerRemains(trx, organization, account, after)
-    await replacePermissions(trx, actor, account, after.permissions)
+    await replacePermissions(trx, actor, account, patch.permissions ?? account.permissions)
     const { name, description, ownerContact, status, assertionPolicy } = after
     const changes: AccountChanges = { name, description, ownerContact, status, assertionPolicy }
     const endTokens = account.status === 'active' && status === 'disabled'
@@ -187,7 +187,7 @@ async function store(
   await insertUnique(trx, account)
   const created = requirePresent(await findServiceAccount(trx, organizationId, id), id)
   const after = { ...created, permissions: sortPermissions(permissions) }
-  await replacePermissions(trx, actor, created, after.permissions)
+  await replacePermissions(trx, actor, created, permissions)
   await recordChanges(trx, actor, account.createdAt.getTime(), [
     {
       organizationId,
@@ -203,7 +203,7 @@ async function store(
   return { account: requirePresent(await findServiceAccount(trx, organizationId, id), id), initialKey }
 }
 
-/** Gives what is new in the list and takes what is not in it any more. */
+/** Gives what is new in the list and takes what is not in it any more. Faults point into the list as it came. */
 async function replacePermissions(
   trx: Trx,
   actor: Actor,

@@ -21,7 +21,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'parameter_missing':
     case 'parameter_repeated':
       return problem(
-        reason,
+        'request_malformed',
         400,
         'The request cannot be read',
         'Send a request as openapi.yaml describes it.',

@@ -257,6 +257,15 @@ function liveTokens(db: Kysely<Database>, accountId: string, now: number) {
     .where('a.status', '=', 'active')
     .where('o.status', '=', 'active')
     .where(sql<boolean>`g.token_generation = o.token_generation + a.token_generation + k.token_generation`)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('accountPermissions as p')
+          .select('p.permission')
+          .whereRef('p.accountId', '=', 'g.accountId')
+          .whereRef('p.resourceServerId', '=', 'g.resourceServerId')
+          .where(sql<boolean>`p.permission = any(string_to_array(g.scope, ' '))`),
+      ),
+    )
 }
 
 type TokenRow = {

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissions.ts'
+import { ROUTES } from '../../src/management/router.ts'
+import { type Client, createClient, expectProblem, request } from '../support/management.ts'
+import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+
+/**
+ * What each call needs, written down a second time: a route that is added, or whose permission is changed,
+ * fails here until somebody has thought about it.
+ */
+const NEEDED: Record<string, string | undefined> = {
+  'GET /me': undefined,
+  'GET /organizations': 'organizations:read',
+  'POST /organizations': 'organizations:manage',
+  'GET /organizations/:org': 'organizations:read',
+  'PATCH /organizations/:org': 'organizations:manage',
+  'DELETE /organizations/:org': 'organizations:manage',
+  'GET /organizations/:org/permissions': undefined,
+  'GET /organizations/:org/audit-events': 'audit:read',
+  'GET /organizations/:org/service-accounts': 'service_accounts:read',
+  'POST /organizations/:org/service-accounts': 'service_accounts:manage',
+  'GET /organizations/:org/service-accounts/:acc': 'service_accounts:read',
+  'PATCH /organizations/:org/service-accounts/:acc': 'service_accounts:manage',
+  'DELETE /organizations/:org/service-accounts/:acc': 'service_accounts:manage',
+  'GET /organizations/:org/service-accounts/:acc/keys': 'service_accounts:read',
+  'POST /organizations/:org/service-accounts/:acc/keys': 'service_accounts:manage',
+  'GET /organizations/:org/service-accounts/:acc/keys/:key': 'service_accounts:read',
+  'PATCH /organizations/:org/service-accounts/:acc/keys/:key': 'service_accounts:manage',
+  'DELETE /organizations/:org/service-accounts/:acc/keys/:key': 'service_accounts:manage',
+  'GET /organizations/:org/service-accounts/:acc/tokens': 'service_accounts:read',
+  'DELETE /organizations/:org/service-accounts/:acc/tokens': 'service_accounts:manage',
+  'DELETE /organizations/:org/service-accounts/:acc/tokens/:tok': 'service_accounts:manage',
+  'GET /resource-servers': 'resource_servers:read',
+  'POST /resource-servers': 'resource_servers:manage',
+  'GET /resource-servers/:rs': 'resource_servers:read',
+  'PATCH /resource-servers/:rs': 'resource_servers:manage',
+  'DELETE /resource-servers/:rs': 'resource_servers:manage',
+  'GET /resource-servers/:rs/secrets': 'resource_servers:read',
+  'POST /resource-servers/:rs/secrets': 'resource_servers:manage',
+  'DELETE /resource-servers/:rs/secrets/:id': 'resource_servers:manage',
+}
+
+const names = ROUTES.map(([method, path]) => `${method} ${path}`)
+const ALL = MANAGEMENT_PERMISSIONS.map((permission) => permission.name)
+
+let server: TestServer
+let fixture: Fixture
+/** By the one permission that each lacks. */
+const lacking = new Map<string, Client>()
+/** By the one permission that each has. */
+const holding = new Map<string, Client>()
+beforeAll(async () => {
+  server = await startTestServer()
+  fixture = await server.createFixture({ algorithm: 'ES256' })
+  const organizationId = (await must(server.api('GET', '/me'))).organization.id
+  for (const permission of ALL) {
+    const others = ALL.filter((name) => name !== permission)
+    lacking.set(permission, await createClient(server, { organizationId, permissions: others }))
+    holding.set(permission, await createClient(server, { organizationId, permissions: [permission] }))
+  }
+})
+afterAll(() => server.close())
+
+test('every route stands in this table, and every row of it is a route', () => {
+  expect(names).toEqual(Object.keys(NEEDED))
+})
+
+/** Ids that do not exist, so that nothing is changed: whoever gets past the permission meets a 404 or a 422. */
+function pathOf(name: string): string {
+  return (name.split(' ')[1] ?? '')
+    .replace(':org', fixture.organizationId)
+    .replace(':id', `rss_${'0'.repeat(36)}`)
+    .replace(/:(\w+)/g, (_match, parameter) => `${parameter}_${'0'.repeat(36)}`)
+}
+
+describe.each(Object.entries(NEEDED))('%s', (name, needed) => {
+  const [method = ''] = name.split(' ')
+  const body = ['POST', 'PATCH'].includes(method) ? { nonsense: true } : undefined
+
+  test('needs authentication before anything else', async () => {
+    const answer = await request(server, method, pathOf(name), { body })
+    expectProblem(answer, 401, 'credentials_missing')
+  })
+
+  test(
+    needed === undefined ? 'is for every account' : `is refused without ${needed} and nothing else helps`,
+    async () => {
+      if (needed === undefined) {
+        for (const client of holding.values())
+          expect((await client.call(method, pathOf(name), body)).status).toBe(200)
+        return
+      }
+      const refused = await (lacking.get(needed) as Client).call(method, pathOf(name), body)
+      expectProblem(refused, 403, 'permission_missing')
+      expect(refused.headers.get('www-authenticate')).toContain(`scope="${needed}"`)
+    },
+  )
+
+  test('asks for no more than that', async () => {
+    if (needed === undefined || (method === 'DELETE' && name.endsWith(':org'))) return
+    const answer = await (holding.get(needed) as Client).call(method, pathOf(name), body)
+    expect([200, 204, 404, 422]).toContain(answer.status)
+  })
+})

@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissions.ts'
+import { ROUTES } from '../../src/management/router.ts'
+import { type Client, createClient, createOrganization } from '../support/management.ts'
+import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+
+/** Everything that a tenant could be given, so that only the border between tenants is left to refuse. */
+const ALL = MANAGEMENT_PERMISSIONS.map((permission) => permission.name)
+const UNKNOWN = '0'.repeat(36)
+/** A body that each call would take. */
+const BODIES: Record<string, unknown> = {
+  'PATCH /organizations/:org': { name: 'Taken over' },
+  'POST /organizations/:org/service-accounts': { name: 'Intruder' },
+  'PATCH /organizations/:org/service-accounts/:acc': { name: 'Taken over' },
+  'POST /organizations/:org/service-accounts/:acc/keys': { type: 'rsa' },
+  'PATCH /organizations/:org/service-accounts/:acc/keys/:key': { name: 'Taken over' },
+}
+
+let server: TestServer
+let intruder: Client
+let own: Fixture
+let foreign: Fixture
+let foreignToken: string
+beforeAll(async () => {
+  server = await startTestServer()
+  const { id } = await createOrganization(server)
+  intruder = await createClient(server, { organizationId: id, permissions: ALL })
+  own = await server.createFixture({ organizationId: id, algorithm: 'ES256' })
+  foreign = await server.createFixture({ algorithm: 'ES256' })
+  foreignToken = (await foreign.introspect(await foreign.getToken())).body.jti
+})
+afterAll(() => server.close())
+
+const tenantRoutes = ROUTES.filter(([, path]) => path.includes(':org')).map(
+  ([method, path]) => `${method} ${path}`,
+)
+
+describe('an id of another organization is answered exactly like one that was never given out', () => {
+  test.each(tenantRoutes)('%s', async (name) => {
+    const [method = '', path = ''] = name.split(' ')
+    const ids = { org: foreign.organizationId, acc: foreign.accountId, key: foreign.keyId, tok: foreignToken }
+    const parameters = (path.match(/:\w+/g) ?? []).map((parameter) =>
+      parameter.slice(1),
+    ) as (keyof typeof ids)[]
+    const ownIds = { org: own.organizationId, acc: own.accountId, key: own.keyId, tok: foreignToken }
+    // Each parameter in turn is the first foreign one on the way; those before it are the intruder's own.
+    for (let position = 0; position < parameters.length; position++) {
+      const fill = (at: (parameter: keyof typeof ids) => string) =>
+        parameters.reduce(
+          (filled, parameter, index) =>
+            filled.replace(`:${parameter}`, index < position ? ownIds[parameter] : at(parameter)),
+          path,
+        )
+      // Organizations that only the platform may delete are refused whatever the id is.
+      const real = await intruder.call(
+        method,
+        fill((parameter) => ids[parameter]),
+        BODIES[name],
+      )
+      const unknown = await intruder.call(
+        method,
+        fill((parameter) => `${parameter}_${UNKNOWN}`),
+        BODIES[name],
+      )
+      expect(comparable(real)).toEqual(comparable(unknown))
+      expect(real.status).toBe(name === 'DELETE /organizations/:org' ? 403 : 404)
+    }
+  })
+
+  test('and nothing of it was changed', async () => {
+    const account = await must(server.api('GET', foreign.accountPath))
+    expect(account.name).not.toBe('Taken over')
+    const organization = await must(server.api('GET', `/organizations/${foreign.organizationId}`))
+    expect(organization.name).not.toBe('Taken over')
+    expect((await foreign.introspect(await foreign.getToken())).body.active).toBe(true)
+    expect((await must(server.api('GET', `${foreign.accountPath}/keys`))).items).toHaveLength(1)
+  })
+})
+
+test('a key of a sibling account is not found under another one', async () => {
+  const path = `${intruder.accountPath}/keys/${own.keyId}`
+  expect((await intruder.call('GET', path)).status).toBe(404)
+  expect((await intruder.call('DELETE', path)).status).toBe(404)
+  const token = await own.getToken()
+  const { jti } = (await own.introspect(token)).body
+  expect((await intruder.call('DELETE', `${intruder.accountPath}/tokens/${jti}`)).status).toBe(404)
+  expect((await own.introspect(token)).body.active).toBe(true)
+})
+
+test('the trail of one tenant never tells of another', async () => {
+  const { items } = await must(
+    intruder.call('GET', `/organizations/${own.organizationId}/audit-events?limit=200`),
+  )
+  expect(items.length).toBeGreaterThan(3)
+  for (const item of items) expect(item.organization_id).toBe(own.organizationId)
+})
+
+test('an operator reaches every tenant with the same permission', async () => {
+  expect((await server.api('GET', own.accountPath)).status).toBe(200)
+  expect((await server.api('GET', foreign.accountPath)).status).toBe(200)
+})
+
+/** Everything but what names this one request. */
+function comparable(answer: Answer): unknown {
+  const headers = Object.fromEntries(answer.headers)
+  const { 'x-request-id': requestId = '', date: _date, ...rest } = headers
+  return { status: answer.status, headers: rest, text: answer.text.replaceAll(requestId, 'ID') }
+}
