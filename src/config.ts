@@ -221,6 +221,9 @@ function conflicts(environment: Environment): string[] {
   if (environment.COUNTERSIGN_PORT === '0' && environment.COUNTERSIGN_ISSUER === undefined) {
     faults.push('COUNTERSIGN_ISSUER must be set when COUNTERSIGN_PORT is 0: the port is not known beforehand')
   }
+  if (environment.COUNTERSIGN_PORT === '0' && environment.COUNTERSIGN_ISSUER === undefined) {
+    faults.push('COUNTERSIGN_ISSUER must be set when COUNTERSIGN_PORT is 0: it names the port')
+  }
   if (environment.NODE_ENV === 'production') {
     const issuer = environment.COUNTERSIGN_ISSUER
     if (issuer === undefined) {

@@ -21,6 +21,10 @@ test('the default issuer follows the port', () => {
   expect(parseConfig({ COUNTERSIGN_PORT: '9000' }).issuer).toBe('http://localhost:9000')
 })
 
+test('any free port needs an issuer, since nobody could guess it', () => {
+  expect(() => parseConfig({ COUNTERSIGN_PORT: '0' })).toThrow('COUNTERSIGN_ISSUER must be set')
+})
+
 test('an empty variable counts as not set', () => {
   expect(parseConfig({ DATABASE_URL: '', COUNTERSIGN_PORT: '' })).toMatchObject({
     port: 8080,
