@@ -12,10 +12,12 @@ const UNKNOWN_TOKENS_PER_MINUTE = 300
 export type IntrospectionThrottle = {
   /** Runs an authentication; counts its failures by address, and refuses when there were too many. */
   guardCredentials<Result>(ip: string, authenticate: () => Promise<Result>): Promise<Result>
-  /** Refuses a caller that asks about too many unknown tokens. */
-  assertNotFishing(resourceServerId: string): Promise<void>
-  /** Counts an answer about a token that does not exist. Expired and revoked ones are ordinary questions. */
-  noteAnswer(resourceServerId: string, inspection: Inspection): Promise<void>
+  /**
+   * Counts an answer about a token that nobody ever issued, and refuses it when the caller had too many of
+   * them. About tokens that exist the caller is answered all the same: whoever sends an API made-up tokens
+   * must not be able to close it to everybody else.
+   */
+  assertNotFishing(resourceServerId: string, inspection: Inspection): Promise<void>
 }
 
 /**
@@ -31,14 +33,14 @@ export function createIntrospectionThrottle(): IntrospectionThrottle {
       try {
         return await authenticate()
       } catch (error) {
-        if (error instanceof Refusal && GUESSES.includes(error.reason)) await count(failures, ip)
+        if (error instanceof Refusal && GUESSES.includes(error.reason)) await consume(failures, ip)
         throw error
       }
     },
-    assertNotFishing: (resourceServerId) => assertBelow(unknownTokens, resourceServerId),
-    async noteAnswer(resourceServerId, inspection) {
+    async assertNotFishing(resourceServerId, inspection) {
       if (inspection.active || (inspection.why !== 'unknown' && inspection.why !== 'malformed')) return
-      await count(unknownTokens, resourceServerId)
+      const rejection = await consume(unknownTokens, resourceServerId)
+      if (rejection !== undefined) throw tooMany(rejection.msBeforeNext)
     },
   }
 }
@@ -48,11 +50,15 @@ async function assertBelow(limiter: RateLimiterMemory, key: string): Promise<voi
   if (state !== null && state.consumedPoints >= limiter.points) throw tooMany(state.msBeforeNext)
 }
 
-/** The answer at hand still goes out; the next request is refused. */
-async function count(limiter: RateLimiterMemory, key: string): Promise<void> {
-  await limiter.consume(key).catch((rejection: unknown) => {
-    if (!(rejection instanceof RateLimiterRes)) throw rejection
-  })
+/** Counts one more; answers how things stand when that was one too many. */
+async function consume(limiter: RateLimiterMemory, key: string): Promise<RateLimiterRes | undefined> {
+  try {
+    await limiter.consume(key)
+    return undefined
+  } catch (rejection) {
+    if (rejection instanceof RateLimiterRes) return rejection
+    throw rejection
+  }
 }
 
 function tooMany(millisecondsBeforeNext: number): Refusal {
