@@ -53,7 +53,7 @@ describe('a first start', () => {
     expect(server.stdout()).toContain(`${join(folder, 'keys/operator.json')} (new:`)
     expect(server.stdout()).toMatch(/Data {11}\S+\/data \(embedded PostgreSQL\)/)
     expect(server.stdout()).toContain('token --key-file keys/operator.json')
-    expect(server.stdout()).toContain('npm run demo')
+    expect(server.stdout()).toContain(`countersign -- demo --issuer ${server.issuer}\n`)
   })
 
   test('leaves secrets that only their owner can read, and nothing half made', async () => {
