@@ -47,6 +47,9 @@ export function connectDatabase(address: DatabaseAddress, options: PoolOptions):
     options: SESSION_OPTIONS,
   })
   pool.on('error', options.onIdleError)
+  // Kysely listens to nothing while it has a connection: one that breaks then would end the process. The query
+  // under way, or the next one, is told by its rejection.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
