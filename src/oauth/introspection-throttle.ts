@@ -10,7 +10,10 @@ const GUESSES: readonly Reason[] = ['credentials_malformed', 'credentials_invali
 const UNKNOWN_TOKENS_PER_MINUTE = 300
 
 export type IntrospectionThrottle = {
-  /** Runs an authentication; counts its failures by address, and refuses when there were too many. */
+  /**
+   * Runs an authentication and counts its failures by address; further ones are refused without a verdict.
+   * Credentials that hold are let in all the same: behind one address there may be many callers.
+   */
   guardCredentials<Result>(ip: string, authenticate: () => Promise<Result>): Promise<Result>
   /**
    * Counts an answer about a token that nobody ever issued, and refuses it when the caller had too many of
@@ -29,12 +32,12 @@ export function createIntrospectionThrottle(): IntrospectionThrottle {
   const unknownTokens = new RateLimiterMemory({ points: UNKNOWN_TOKENS_PER_MINUTE, duration: 60 })
   return {
     async guardCredentials(ip, authenticate) {
-      await assertBelow(failures, ip)
       try {
         return await authenticate()
       } catch (error) {
-        if (error instanceof Refusal && GUESSES.includes(error.reason)) await consume(failures, ip)
-        throw error
+        if (!(error instanceof Refusal) || !GUESSES.includes(error.reason)) throw error
+        const rejection = await consume(failures, ip)
+        throw rejection === undefined ? error : tooMany(rejection.msBeforeNext)
       }
     },
     async assertNotFishing(resourceServerId, inspection) {
@@ -43,11 +46,6 @@ export function createIntrospectionThrottle(): IntrospectionThrottle {
       if (rejection !== undefined) throw tooMany(rejection.msBeforeNext)
     },
   }
-}
-
-async function assertBelow(limiter: RateLimiterMemory, key: string): Promise<void> {
-  const state = await limiter.get(key)
-  if (state !== null && state.consumedPoints >= limiter.points) throw tooMany(state.msBeforeNext)
 }
 
 /** Counts one more; answers how things stand when that was one too many. */
