@@ -171,17 +171,20 @@ describe.each<[string, 'jwt' | 'opaque', Cause[]]>([
   ['a forged JWT', 'jwt', FORGED],
   ['a text,', 'jwt', STRANGE],
 ])('%s', (kind, tokenFormat, causes) => {
+  /** For tokens that leave everything as it is. */
+  let shared: Fixture
   let reference: string
 
   beforeAll(async () => {
-    const fixture = await server.createFixture({ algorithm: 'ES256' })
-    reference = (await introspectRaw(fixture, 'unknown')).bytes
+    shared = await server.createFixture({ algorithm: 'ES256' })
+    reference = (await introspectRaw(shared, 'unknown')).bytes
   })
 
   test.each(causes)(
     `[7662-2.2-6][7662-2.2-7][7662-2.2-10] ${kind} %s is just inactive (the log says %s)`,
     async (_what, why, make) => {
-      const fixture = await server.createFixture({ algorithm: 'ES256', tokenFormat })
+      const fixture =
+        causes === OF_ANY_FORMAT ? await server.createFixture({ algorithm: 'ES256', tokenFormat }) : shared
       const { bytes, headers } = await introspectRaw(fixture, await make(fixture))
       expect(bytes).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\n\r\n\{"active":false\}$/)
       expect(bytes).toBe(reference)
@@ -196,8 +199,8 @@ test('[7662-4-1] the control: a token signed again and unchanged is active', asy
 })
 
 test('[7662-4-1] a JWT under another key, with alg none or past its exp is not active', async () => {
+  const fixture = await server.createFixture({ algorithm: 'ES256' })
   for (const [, , make] of FORGED) {
-    const fixture = await server.createFixture({ algorithm: 'ES256' })
     expect((await fixture.introspect(await make(fixture))).body).toEqual({ active: false })
   }
 })
