@@ -1,6 +1,11 @@
 import type { Db, Trx } from '../database/connect.ts'
 import type { DirectPermission } from '../database/queries/accounts.ts'
-import { listPermissionsOfAccount, shareDefined } from '../database/queries/permissions.ts'
+import {
+  grantPermissions,
+  listPermissionsOfAccount,
+  shareDefined,
+  withdrawPermissions,
+} from '../database/queries/permissions.ts'
 import { findBuiltInResourceServer } from '../database/queries/resource-servers.ts'
 import { Refusal } from '../errors.ts'
 import type { Actor } from './actor.ts'
@@ -27,7 +32,7 @@ export async function readGrantJudge(db: Db, actor: Actor): Promise<GrantJudge> 
 }
 
 /** Throws Refusal `permission_not_held` that names what the actor may not give. */
-export async function assertMayGrant(
+async function assertMayGrant(
   db: Db,
   actor: Actor,
   permissions: readonly DirectPermission[],
@@ -61,8 +66,25 @@ function namesOf(permissions: readonly DirectPermission[]): string {
   return permissions.map((entry) => entry.permission).join(', ')
 }
 
+/**
+ * Gives what is new in the list and takes what is not in it any more. Faults point into the list as it came.
+ * Throws Refusal `input_invalid` or `permission_not_held`.
+ */
+export async function replacePermissions(
+  trx: Trx,
+  actor: Actor,
+  account: { id: string; permissions: readonly DirectPermission[] },
+  wanted: readonly DirectPermission[],
+): Promise<void> {
+  const given = difference(wanted, account.permissions)
+  await requireDefined(trx, given, wanted)
+  await assertMayGrant(trx, actor, given)
+  await withdrawPermissions(trx, account.id, difference(account.permissions, wanted))
+  await grantPermissions(trx, account.id, given)
+}
+
 /** Those of the first list that are not in the second. Pure. */
-export function difference(
+function difference(
   from: readonly DirectPermission[],
   without: readonly DirectPermission[],
 ): DirectPermission[] {
@@ -82,7 +104,7 @@ export function sortPermissions(permissions: readonly DirectPermission[]): Direc
  * Sees to it that permissions about to be given are defined, and stay so until the transaction ends.
  * Throws Refusal `input_invalid` that points at those which are not, as they stand in the list `asked`.
  */
-export async function requireDefined(
+async function requireDefined(
   trx: Trx,
   permissions: readonly DirectPermission[],
   asked: readonly DirectPermission[],

@@ -13,7 +13,7 @@ import {
 } from '../database/queries/accounts.ts'
 import { revokeKeys } from '../database/queries/keys.ts'
 import { shareOrganization } from '../database/queries/organizations.ts'
-import { grantPermissions, withdrawPermissions } from '../database/queries/permissions.ts'
+import { withdrawPermissions } from '../database/queries/permissions.ts'
 import type { AssertionPolicy, KeyRow } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
 import { violatedUnique } from '../database/violations.ts'
@@ -22,7 +22,7 @@ import { newId } from '../ids.ts'
 import { type Actor, creatorOf } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_ASSERTION_POLICY, emailOf } from './defaults.ts'
-import { assertMayGrant, difference, requireDefined, sortPermissions } from './granting.ts'
+import { replacePermissions, sortPermissions } from './granting.ts'
 import { type KeyRequest, type KeySecret, type PreparedKey, prepareKey, storeKey } from './new-key.ts'
 import { assertOwnerRemains } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
@@ -201,20 +201,6 @@ async function store(
     secret: prepared.secret,
   }
   return { account: requirePresent(await findServiceAccount(trx, organizationId, id), id), initialKey }
-}
-
-/** Gives what is new in the list and takes what is not in it any more. Faults point into the list as it came. */
-async function replacePermissions(
-  trx: Trx,
-  actor: Actor,
-  account: ServiceAccount,
-  wanted: readonly DirectPermission[],
-): Promise<void> {
-  const given = difference(wanted, account.permissions)
-  await requireDefined(trx, given, wanted)
-  await assertMayGrant(trx, actor, given)
-  await withdrawPermissions(trx, account.id, difference(account.permissions, wanted))
-  await grantPermissions(trx, account.id, given)
 }
 
 function applyPatch(account: ServiceAccount, patch: ServiceAccountPatch): ServiceAccount {

@@ -6,7 +6,7 @@ import { type Fixture, must, startTestServer, type TestServer } from '../support
 
 /** Bodies per endpoint that takes one; queries and ids per endpoint. */
 const BODIES = 120
-const PATHS = 20
+const PATHS = 12
 const TIMEOUT_MILLISECONDS = 60_000
 
 jest.setTimeout(TIMEOUT_MILLISECONDS)
