@@ -1,3 +1,4 @@
+import { INTROSPECT_PERMISSION } from '../directory/management-permissions.ts'
 import { Refusal } from '../errors.ts'
 import { parseBasic, parseBearer, schemeOf } from '../http/authorization.ts'
 import { type Form, findOne } from '../http/form.ts'
@@ -69,9 +70,6 @@ export type IntrospectionCallerServices = {
   inspectToken: (token: string) => Promise<Inspection>
 }
 
-/** The permission that lets an account introspect tokens of the resource server it is held on. */
-export const INTROSPECT_PERMISSION = 'tokens:introspect'
-
 /**
  * Authenticates whoever asks at the introspection endpoint (RFC 7662 §2.1): a resource server by its secret,
  * or an account whose access token says `tokens:introspect` for that resource server. Throws Refusal.
@@ -120,7 +118,7 @@ async function callerByToken(
       { scheme: 'bearer' },
     )
   const { scope, resourceServerId, id } = inspection.token
-  if (!scope.includes(INTROSPECT_PERMISSION))
+  if (!scope.includes(INTROSPECT_PERMISSION.name))
     throw new Refusal('permission_missing', { tokenId: id, scope }, { scheme: 'bearer' })
   if (findOne(form, 'token') === token)
     throw new Refusal(
