@@ -13,6 +13,9 @@ const ENDPOINTS: readonly (readonly [RegExp, EndpointName])[] = [
   [/^\/health\//, 'health'],
 ]
 const MAX_LOGGED_PATH = 200
+/** What of a refusal's facts is logged: callers choose how long some of them are. */
+const MAX_LOGGED_TEXT = 500
+const MAX_LOGGED_ITEMS = 20
 
 /**
  * One log line and one observation per answered request. The line is the operator's half of a refusal: exact
@@ -54,8 +57,16 @@ function describe(res: Response, request: { method: string; path: string; second
     status: res.writableFinished ? res.statusCode : 'aborted',
     milliseconds: Math.round(request.seconds * 10_000) / 10,
     ...notedFacts(res),
-    ...(refusal && { reason: refusal.reason, detail: refusal.detail }),
+    ...(refusal && { reason: refusal.reason, detail: shorten(refusal.detail) }),
   }
+}
+
+/** Long texts and lists cut, at every depth; facts are made here, so there are few levels. */
+function shorten(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, MAX_LOGGED_TEXT)
+  if (Array.isArray(value)) return value.slice(0, MAX_LOGGED_ITEMS).map(shorten)
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member)]))
 }
 
 function nameEndpoint(path: string): EndpointName {
