@@ -4,7 +4,7 @@ import { decode, encode, signCompact } from '../support/jwt.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer } from '../support/server.ts'
 import { countGrants, expectRefusal } from './support.ts'
 
-const RUNS = 400
+const RUNS = 300
 const TIMEOUT_MILLISECONDS = 60_000
 /** More tokens that nobody issued are not answered in one minute (introspection throttle). */
 const INTROSPECTION_RUNS = 150

@@ -85,7 +85,7 @@ export type RefusalCase = [
   where?: readonly PlaceName[],
 ]
 
-/** One test for each case and place: the JWT is refused, and the good one beside it is not. */
+/** One test for each case and place; and that the good JWT, of which all are made, is accepted there. */
 export function testRefusals(places: Places, cases: readonly RefusalCase[]): void {
   const flat = cases.flatMap(([ids, what, make, where = PLACES]) =>
     where.map((name) => ({ title: `${ids} ${what} is refused as ${name}`, make, name })),
@@ -93,6 +93,9 @@ export function testRefusals(places: Places, cases: readonly RefusalCase[]): voi
   test.each(flat)('$title', async ({ make, name }) => {
     const place = places.at(name)
     await place.expectRefused(await make(place))
+  })
+  test.each(PLACES)('the good JWT that these were made of is accepted as %s', async (name) => {
+    const place = places.at(name)
     await place.expectAccepted(await forge(place, place.header(), place.claims()))
   })
 }
