@@ -1,7 +1,7 @@
 import { systemClock } from '../clock.ts'
 import { type Config, readConfig } from '../config.ts'
 import { prepareSchema } from '../database/open.ts'
-import { maintainPartitions, retentionOf } from '../database/partitions.ts'
+import { preparePartitions } from '../database/partitions.ts'
 import { findKeyByThumbprint } from '../database/queries/keys.ts'
 import { transact } from '../database/transaction.ts'
 import { systemActor } from '../directory/actor.ts'
@@ -40,7 +40,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
     await prepareSchema(database, config)
     const services = createServices(config, database.db)
     // Audit events need their partition.
-    await maintainPartitions(database.db, systemClock.now(), retentionOf(config), 'wait')
+    await preparePartitions(database.db, systemClock.now())
     const { organization, account } = await ensureInstallation(database.db, services)
     if (account === undefined) {
       throw new OperatorError(
