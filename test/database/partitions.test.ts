@@ -56,7 +56,9 @@ test('somebody who reads for long, as a backup does, delays the dropping and not
 })
 
 test('what a turn that was killed had detached is dropped by the next one', async () => {
-  await connection.pool.query('alter table grant_records detach partition grant_records_20261120 concurrently')
+  await connection.pool.query(
+    'alter table grant_records detach partition grant_records_20261120 concurrently',
+  )
   await maintainPartitions(connection.db, START + 10 * DAY, RETENTION)
   expect(await tables('grant_records')).not.toContain('grant_records_20261120')
 })
