@@ -22,7 +22,7 @@ import { newId } from '../ids.ts'
 import { type Actor, creatorOf } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_ASSERTION_POLICY, emailOf } from './defaults.ts'
-import { replacePermissions, sortPermissions } from './granting.ts'
+import { assertMayMakeKey, replacePermissions, sortPermissions } from './granting.ts'
 import { type KeyRequest, type KeySecret, type PreparedKey, prepareKey, storeKey } from './new-key.ts'
 import { assertOwnerRemains } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
@@ -105,7 +105,8 @@ export async function createServiceAccount(
 
 /**
  * Changes an account. Disabling ends all its tokens before this returns (promise 1). Permissions that are
- * given must be held by the actor (promise 8); taking away needs no more than being here.
+ * given must be held by the actor (promise 8), all of them when the account is enabled, since its keys work
+ * again then; taking away needs no more than being here.
  * Throws Refusal `resource_not_found`, `permission_not_held`, `input_invalid` or `built_in_protected`.
  */
 export async function updateServiceAccount(
@@ -123,6 +124,8 @@ export async function updateServiceAccount(
     if (differences === undefined) return account
     await assertOwnerRemains(trx, organization, account, after)
     await replacePermissions(trx, actor, account, patch.permissions ?? account.permissions)
+    if (account.status !== 'active' && after.status === 'active')
+      await assertMayMakeKey(trx, actor, account.id)
     const { name, description, ownerContact, status, assertionPolicy } = after
     const changes: AccountChanges = { name, description, ownerContact, status, assertionPolicy }
     const endTokens = account.status === 'active' && status === 'disabled'
