@@ -8,7 +8,7 @@ export type EndpointName = 'token' | 'introspect' | 'discovery' | 'management' |
 
 export type Metrics = {
   registry: Registry
-  request(endpoint: EndpointName, status: number, seconds: number): void
+  request(endpoint: EndpointName, status: number | 'aborted', seconds: number): void
   refusal(endpoint: EndpointName, reason: string): void
   batch(name: 'find_issuers' | 'record_grants' | 'find_tokens' | 'find_callers', size: number): void
   /** Registers the gauges of a connection pool. */
