@@ -32,11 +32,7 @@ export async function readGrantJudge(db: Db, actor: Actor): Promise<GrantJudge> 
 }
 
 /** Throws Refusal `permission_not_held` that names what the actor may not give. */
-async function assertMayGrant(
-  db: Db,
-  actor: Actor,
-  permissions: readonly DirectPermission[],
-): Promise<void> {
+async function assertMayGrant(db: Db, actor: Actor, permissions: readonly DirectPermission[]): Promise<void> {
   if (permissions.length === 0) return
   const mayGrant = await readGrantJudge(db, actor)
   const beyond = permissions.filter((permission) => !mayGrant(permission))
