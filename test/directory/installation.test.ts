@@ -137,32 +137,37 @@ describe('a later start', () => {
 })
 
 describe('registering a key of the operator', () => {
-  const register = (publicKey: string | Record<string, unknown>) =>
-    registerOperatorKey(connection.db, { publicKey, name: undefined, clock })
+  const register = async (publicKey: unknown) => {
+    const { organization, account } = await install()
+    return registerOperatorKey(
+      { db: connection.db, clock },
+      { organization, account: account! },
+      { publicKey: publicKey as string, name: 'operator' },
+    )
+  }
 
-  test('happens once, however often it is asked for', async () => {
-    await install()
+  test('happens once, however often and by however many at once it is asked for', async () => {
     const { publicJwk } = await createKeyPair('ES256')
-    const first = await register(publicJwk as Record<string, unknown>)
-    const again = await register(publicJwk as Record<string, unknown>)
-    expect(again.id).toBe(first.id)
+    const results = await Promise.all([1, 2, 3].map(() => register(publicJwk)))
+    expect(results.filter((result) => result.isNew)).toHaveLength(1)
+    expect(await register(publicJwk)).toMatchObject({ isNew: false, key: { id: results[0]?.key.id } })
     expect(await query('select 1 from keys')).toHaveLength(1)
     expect(await query("select 1 from audit_events where action = 'key.created'")).toHaveLength(1)
   })
 
-  test('is refused with one clear line for a revoked key and before the installation', async () => {
+  test.each([
+    ['revoked', "update keys set status = 'revoked'"],
+    ['disabled', "update keys set status = 'disabled'"],
+    ['expired', "update keys set expires_at = '2000-01-01'"],
+  ])('is refused with one clear line for a key that is %s', async (state, statement) => {
     const { publicJwk } = await createKeyPair('ES256')
-    await expect(register(publicJwk as Record<string, unknown>)).rejects.toThrow(
-      /no service account operator/,
-    )
-    await install()
-    await register(publicJwk as Record<string, unknown>)
-    await query("update keys set status = 'revoked'")
-    await expect(register(publicJwk as Record<string, unknown>)).rejects.toThrow(/was revoked for good/)
+    await register(publicJwk)
+    await query(statement)
+    await expect(register(publicJwk)).rejects.toThrow(OperatorError)
+    await expect(register(publicJwk)).rejects.toThrow(`registered already, and ${state} (key_`)
   })
 
   test('never takes a private key', async () => {
-    await install()
     const { privateKeyPem } = await createKeyPair('ES256')
     await expect(register(privateKeyPem)).rejects.toMatchObject({ reason: 'private_key_given' })
     expect(await query('select 1 from keys')).toHaveLength(0)

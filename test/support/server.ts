@@ -106,13 +106,14 @@ export async function startTestServer(
   }
   await maintain()
   const keyRing = await openKeyRing(connection.db, Buffer.alloc(32, 7), clock)
-  const account = (await ensureInstallation(connection.db, { issuer, clock })).account!
+  const { organization, account } = await ensureInstallation(connection.db, { issuer, clock })
+  if (account === undefined) throw new Error('a new installation has an operator')
   const operatorKey = await createKeyPair('ES256')
-  const operatorKeyRow = await registerOperatorKey(connection.db, {
-    publicKey: operatorKey.publicJwk as Record<string, unknown>,
-    name: 'test',
-    clock,
-  })
+  const { key: operatorKeyRow } = await registerOperatorKey(
+    { db: connection.db, clock },
+    { organization, account },
+    { publicKey: operatorKey.publicJwk as Record<string, unknown>, name: 'test' },
+  )
   handler = createApp({
     issuer,
     trustedProxies: options.trustedProxies ?? [],
@@ -125,6 +126,7 @@ export async function startTestServer(
     validateResponses: true,
   })
 
+  const operatorId = account.id
   let operator: { token: string; goodUntil: number } | undefined
   const server: TestServer = {
     url,
@@ -169,8 +171,8 @@ export async function startTestServer(
     if (operator !== undefined && clock.now() < operator.goodUntil) return operator.token
     const now = Math.floor(clock.now() / 1000)
     const claims = {
-      iss: account.id,
-      sub: account.id,
+      iss: operatorId,
+      sub: operatorId,
       aud: issuer,
       iat: now,
       exp: now + 60,
