@@ -2,6 +2,7 @@ export default {
   testEnvironment: 'node',
   globalSetup: '<rootDir>/test/support/global-setup.js',
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
+  reporters: ['default', '<rootDir>/test/conformance/reporter.ts'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // For hooks too: a server of one's own takes seconds where every core is busy with other test files.
   testTimeout: 30_000,

@@ -251,6 +251,9 @@ async function createRecordGrants(db: Kysely<any>): Promise<void> {
                  l.resource_server_id, l.subject, l.scope, l.token_format, l.token_digest, l.token_generation,
                  l.issued_at, l.expires_at, l.client_ip, l.user_agent, l.request_id
           from live l
+          -- A batch waits for one of another node that is claiming the same jti. All claim in one order, so that
+          -- no two wait for each other.
+          order by l.account_id, l.jti, l.assertion_expires_at
           on conflict do nothing
           returning g.id, g.key_id, g.client_ip, g.user_agent
         ), idle_keys as (

@@ -134,6 +134,9 @@ async function replaceRecordGrants(db: Kysely<any>): Promise<void> {
                  l.issued_at, l.expires_at, l.client_ip, l.user_agent, l.request_id
           from live l
           where l.quota is null or l.used <= l.quota
+          -- A batch waits for one of another node that is claiming the same jti. All claim in one order, so that
+          -- no two wait for each other.
+          order by l.account_id, l.jti, l.assertion_expires_at
           on conflict do nothing
           returning g.id, g.key_id, g.client_ip, g.user_agent
         ), idle_keys as (

@@ -157,6 +157,8 @@ export function createApp(options: AppOptions): Express {
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
   app.set('trust proxy', [...options.trustedProxies])
+  // A proxy that guards /api/ must not be passed by as /API/.
+  app.enable('case sensitive routing')
   app.use(createRequestContext({ https: issuer.startsWith('https:'), clock }))
   app.use(createObserver({ logger: options.logger, metrics, basePath }))
   app.use(basePath, oauth)

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
 import { codeOf, messageOf, OperatorError } from './errors.ts'
@@ -29,16 +30,8 @@ export type Config = {
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-const port = z.coerce
-  .number({ error: 'must be a port number' })
-  .int()
-  .min(0)
-  .max(65_535, 'must be a port number from 0 to 65535')
-const days = z.coerce
-  .number({ error: 'must be a number of days' })
-  .int()
-  .min(1, 'must be at least 1 day')
-  .max(36_500)
+const port = wholeNumber('a port number', 0, 65_535)
+const days = (least: number) => wholeNumber('a number of days', least, 36_500)
 const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((text) => text === 'true' || text === '1')
@@ -60,11 +53,7 @@ export const SETTINGS = {
     .regex(/^postgres(ql)?:\/\//, 'must be a postgresql:// URL')
     .optional()
     .describe('PostgreSQL 15 or later; without it an embedded PostgreSQL runs'),
-  COUNTERSIGN_DATABASE_POOL_SIZE: z.coerce
-    .number({ error: 'must be a number' })
-    .int()
-    .min(3)
-    .max(200)
+  COUNTERSIGN_DATABASE_POOL_SIZE: wholeNumber('a number of connections', 3, 200)
     .default(10)
     .describe('connections to PostgreSQL'),
   COUNTERSIGN_DATA_DIR: z
@@ -97,11 +86,10 @@ export const SETTINGS = {
     )
     .superRefine(checkProxies)
     .describe('addresses and subnets of reverse proxies, separated by commas'),
-  COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS: days
-    .min(2, 'must be at least 2 days')
+  COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS: days(2)
     .default(30)
     .describe('how long the records of issued tokens are kept'),
-  COUNTERSIGN_AUDIT_RETENTION_DAYS: days.default(400).describe('how long audit events are kept'),
+  COUNTERSIGN_AUDIT_RETENTION_DAYS: days(1).default(400).describe('how long audit events are kept'),
 } as const
 
 /** The environment by name; `undefined` and the empty string both mean «not set». */
@@ -238,6 +226,16 @@ function conflicts(environment: Environment): string[] {
   return faults
 }
 
+/** A number that is one, whole and within its bounds; the one message says what would do. */
+function wholeNumber(what: string, least: number, most: number) {
+  const error = `must be ${what} from ${least} to ${most}`
+  return z
+    .string()
+    .regex(/^\d+$/, error)
+    .transform(Number)
+    .pipe(z.number().min(least, error).max(most, error))
+}
+
 /** RFC 8414 §2: a URL without query and fragment; ours ends without a slash, since endpoints are appended. */
 function checkIssuer(text: string, context: z.RefinementCtx): void {
   const fault = issuerFault(text)
@@ -257,11 +255,24 @@ function issuerFault(text: string): string | undefined {
   return undefined
 }
 
-const PROXY = /^(loopback|linklocal|uniquelocal|[0-9a-fA-F:.]+(\/\d{1,3})?)$/
+const PROXY_NAMES = ['loopback', 'linklocal', 'uniquelocal']
+const SUBNET = /^([^/]+)(?:\/(\d{1,3}))?$/
+
+/** What Express takes for `trust proxy`, which throws at anything else. */
+function isProxy(text: string): boolean {
+  if (PROXY_NAMES.includes(text)) return true
+  const [, address = '', prefix] = SUBNET.exec(text) ?? []
+  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0
+  return (
+    bits > 0 &&
+    !address.includes('%') &&
+    (prefix === undefined || (Number(prefix) > 0 && Number(prefix) <= bits))
+  )
+}
 
 function checkProxies(proxies: readonly string[], context: z.RefinementCtx): void {
   for (const proxy of proxies) {
-    if (!PROXY.test(proxy))
+    if (!isProxy(proxy))
       context.addIssue({ code: 'custom', message: `has «${proxy}», which is not an address or subnet` })
   }
 }

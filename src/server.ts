@@ -7,7 +7,7 @@ import { openDatabase, prepareSchema } from './database/open.ts'
 import { startPartitionMaintenance } from './database/partition-maintenance.ts'
 import { retentionOf } from './database/partitions.ts'
 import { ensureInstallation } from './directory/installation.ts'
-import { createKeyPairGenerator } from './directory/key-pair.ts'
+import { createKeyPairGenerator, ONE_PAIR } from './directory/key-pair.ts'
 import {
   createOperatorKeyFile,
   foreignFile,
@@ -126,12 +126,9 @@ async function ensureOperator(
   const found = await readOperatorKeyFile({ db, keysDir }, owner)
   if (found.hasKeys || config.production) return found
   if (found.state === 'foreign') throw foreignFile(found.path)
-  const generateKeyPair = createKeyPairGenerator(SINGLE_PAIR)
-  const services = { db, clock, issuer, keysDir, generateKeyPair }
+  const services = { db, clock, issuer, keysDir, generateKeyPair: createKeyPairGenerator(ONE_PAIR) }
   return createOperatorKeyFile(services, owner, { evenIfItHasKeys: false })
 }
-
-const SINGLE_PAIR = { maxConcurrent: 1, maxWaiting: 0, maxPerOrganization: 1 }
 
 async function startMetrics(metrics: Metrics, host: string, port: number): Promise<() => Promise<void>> {
   const server: Server = await serveMetrics(metrics, { host, port })

@@ -21,6 +21,25 @@ test('the default issuer follows the port', () => {
   expect(parseConfig({ COUNTERSIGN_PORT: '9000' }).issuer).toBe('http://localhost:9000')
 })
 
+test('any free port needs an issuer, since nobody could guess it', () => {
+  expect(() => parseConfig({ COUNTERSIGN_PORT: '0' })).toThrow(
+    /has a fault:\n {2}COUNTERSIGN_ISSUER must be set when COUNTERSIGN_PORT is 0/,
+  )
+})
+
+test.each([
+  ['COUNTERSIGN_PORT', '-1', 'a port number from 0 to 65535'],
+  ['COUNTERSIGN_PORT', '65536', 'a port number from 0 to 65535'],
+  ['COUNTERSIGN_PORT', '80.5', 'a port number from 0 to 65535'],
+  ['COUNTERSIGN_PORT', '0x50', 'a port number from 0 to 65535'],
+  ['COUNTERSIGN_METRICS_PORT', ' ', 'a port number from 0 to 65535'],
+  ['COUNTERSIGN_DATABASE_POOL_SIZE', '2', 'a number of connections from 3 to 200'],
+  ['COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS', '1', 'a number of days from 2 to 36500'],
+  ['COUNTERSIGN_AUDIT_RETENTION_DAYS', '99999', 'a number of days from 1 to 36500'],
+])('%s=%s is one fault, which says what would do', (name, value, wanted) => {
+  expect(() => parseConfig({ [name]: value })).toThrow(`has a fault:\n  ${name} must be ${wanted}`)
+})
+
 test('an empty variable counts as not set', () => {
   expect(parseConfig({ DATABASE_URL: '', COUNTERSIGN_PORT: '' })).toMatchObject({
     port: 8080,
@@ -99,7 +118,17 @@ test('proxies are addresses, subnets or Express’ names for them', () => {
     '10.0.0.0/8',
     '::1',
   ])
-  expect(() => parseConfig({ COUNTERSIGN_TRUSTED_PROXIES: 'proxy.example' })).toThrow('proxy.example')
+  for (const wrong of [
+    'proxy.example',
+    'abc',
+    '999.1.1.1',
+    '10.0.0.0/33',
+    '10.0.0.0/0',
+    '::/129',
+    '1',
+    '10.0.0.0/',
+  ])
+    expect(() => parseConfig({ COUNTERSIGN_TRUSTED_PROXIES: `loopback,${wrong}` })).toThrow(wrong)
 })
 
 test('every setting is documented', () => {

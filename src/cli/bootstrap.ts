@@ -1,21 +1,16 @@
 import { systemClock } from '../clock.ts'
 import { type Config, readConfig } from '../config.ts'
 import { prepareSchema } from '../database/open.ts'
-import { maintainPartitions, retentionOf } from '../database/partitions.ts'
-import { findKeyByThumbprint } from '../database/queries/keys.ts'
-import type { KeyRow } from '../database/tables.ts'
-import { transact } from '../database/transaction.ts'
-import { systemActor } from '../directory/actor.ts'
+import { preparePartitions } from '../database/partitions.ts'
 import { ensureInstallation } from '../directory/installation.ts'
-import { createKeyPairGenerator } from '../directory/key-pair.ts'
-import { storeKey } from '../directory/new-key.ts'
+import { createKeyPairGenerator, ONE_PAIR } from '../directory/key-pair.ts'
+import { registerOperatorKey } from '../directory/operator-key.ts'
 import {
   createOperatorKeyFile,
   foreignFile,
   type OperatorOwner,
   readOperatorKeyFile,
 } from '../directory/operator-key-file.ts'
-import { prepareRegisteredKey } from '../directory/prepared-key.ts'
 import type { DirectoryServices } from '../directory/services.ts'
 import { OperatorError, Refusal } from '../errors.ts'
 import { readNamedFile } from './files.ts'
@@ -42,7 +37,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
     await prepareSchema(database, config)
     const services = createServices(config, database.db)
     // Audit events need their partition.
-    await maintainPartitions(database.db, systemClock.now(), retentionOf(config), 'wait')
+    await preparePartitions(database.db, systemClock.now())
     const { organization, account } = await ensureInstallation(database.db, services)
     if (account === undefined) {
       throw new OperatorError(
@@ -58,8 +53,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
 }
 
 function createServices(config: Config, db: DirectoryServices['db']): DirectoryServices {
-  const generateKeyPair = createKeyPairGenerator({ maxConcurrent: 1, maxWaiting: 0, maxPerOrganization: 1 })
-  return { db, clock: systemClock, issuer: config.issuer, generateKeyPair }
+  return { db, clock: systemClock, issuer: config.issuer, generateKeyPair: createKeyPairGenerator(ONE_PAIR) }
 }
 
 async function generate(services: DirectoryServices, config: Config, owner: OperatorOwner): Promise<string> {
@@ -84,40 +78,25 @@ async function register(
   owner: OperatorOwner,
   given: { publicKey: string; name: string },
 ): Promise<string> {
-  const request = {
-    type: 'public_key',
-    publicKey: given.publicKey,
-    name: given.name,
-    notBefore: null,
-    expiresAt: null,
-    algorithm: undefined,
-  } as const
-  const now = services.clock.now()
-  const prepared = await Promise.try(() => prepareRegisteredKey(owner.organization, request, now)).catch(
-    rethrowRefusal,
-  )
-  const { thumbprint } = prepared.row
-  const existing = await findKeyByThumbprint(services.db, owner.account.id, thumbprint)
-  if (existing?.status === 'active') return describe('The key is registered already', existing)
-  const key = await transact(services.db, (trx) => storeKey(trx, systemActor, owner, prepared)).catch(
-    rethrowRefusal,
-  )
-  return describe('Registered the key', key)
-
-  function describe(outcome: string, { id, kid, algorithm }: KeyRow): string {
-    return [
-      `${outcome}: ${id} (${algorithm}) of the account ${owner.account.id}.`,
-      `Try, where the private key is: ${COMMAND} token --private-key PRIVATE_KEY.pem --key-id ${kid} \\`,
-      `  --account ${owner.account.id} --issuer ${services.issuer}`,
-    ].join('\n')
-  }
+  const { key, isNew } = await registerOperatorKey(services, owner, given).catch(rethrowRefusal)
+  const outcome = isNew ? 'Registered the key' : 'The key is registered already'
+  return [
+    `${outcome}: ${key.id} (${key.algorithm}) of the account ${owner.account.id}.`,
+    `Try, where the private key is: ${COMMAND} token --private-key PRIVATE_KEY.pem --key-id ${key.kid} \\`,
+    `  --account ${owner.account.id} --issuer ${services.issuer}`,
+  ].join('\n')
 }
 
 /** At the command line a refusal is a fault of the file that was given. */
 function rethrowRefusal(error: unknown): never {
   if (!(error instanceof Refusal)) throw error
-  const faults = error.told.faults?.map((fault) => fault.detail).join('; ')
+  const faults = error.told.faults?.map(({ detail }) => toClause(detail)).join('; ')
   throw new OperatorError(
     `The key is refused: ${error.told.hint ?? faults ?? error.reason.replaceAll('_', ' ')}`,
   )
+}
+
+/** Some faults are said of the member that they point at: «is empty». */
+function toClause(detail: string): string {
+  return /^(is|must|has|looks) /.test(detail) ? `it ${detail}` : detail
 }

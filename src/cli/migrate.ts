@@ -1,7 +1,7 @@
 import { systemClock } from '../clock.ts'
 import { readConfig } from '../config.ts'
 import { migrate } from '../database/migrate.ts'
-import { maintainPartitions, retentionOf } from '../database/partitions.ts'
+import { preparePartitions } from '../database/partitions.ts'
 import { type ConfigurationFlags, toSettings } from './flags.ts'
 import { withDatabase } from './with-database.ts'
 
@@ -15,6 +15,6 @@ export async function migrateDatabase(flags: ConfigurationFlags): Promise<void> 
         ? 'The database schema is up to date.\n'
         : applied.map((name) => `Applied ${name}.\n`).join(''),
     )
-    await maintainPartitions(db, systemClock.now(), retentionOf(config), 'wait')
+    await preparePartitions(db, systemClock.now())
   })
 }

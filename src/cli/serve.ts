@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
 import { systemClock } from '../clock.ts'
-import { type Config, readConfig } from '../config.ts'
+import { type Config, parseConfig, readConfig } from '../config.ts'
 import { createLogger } from '../observability/logger.ts'
 import { type RunningServer, startServer } from '../server.ts'
 import { type ConfigurationFlags, toSettings } from './flags.ts'
@@ -104,7 +104,17 @@ function describeNext(config: Config, { operatorKeyFile: file, issuer }: Running
   if (file.state !== 'created' && file.state !== 'present') return []
   const moved = file.issuer === issuer ? '' : ` --issuer ${issuer}`
   const token = `${COMMAND} token --key-file ${shorten(config.keysDir, file.path)}${moved}`
-  return [`Try in another terminal:  ${token}`, `Or see the whole story:   ${DEMO_COMMAND}`]
+  return [`Try in another terminal:  ${token}`, `Or see the whole story:   ${describeDemo(config)}`]
+}
+
+/** The demo looks for the server where the defaults put it. */
+function describeDemo({ issuer, keysDir }: Config): string {
+  const defaults = parseConfig({})
+  const flags = [
+    ...(issuer === defaults.issuer ? [] : ['--issuer', issuer]),
+    ...(keysDir === defaults.keysDir ? [] : ['--keys-dir', keysDir]),
+  ]
+  return flags.length === 0 ? DEMO_COMMAND : `${COMMAND} demo ${flags.join(' ')}`
 }
 
 /** The path as the operator gave it, when that means the same. */

@@ -31,8 +31,17 @@ const CONNECT_TIMEOUT_MILLISECONDS = 5_000
 /** No statement of a request may take longer; the server cancels it, and a silent network gives up after that. */
 const STATEMENT_TIMEOUT_MILLISECONDS = 10_000
 const QUERY_TIMEOUT_MILLISECONDS = 15_000
-/** Batched statements are short: compiling them would take longer than running them. */
-const SESSION_OPTIONS = '-c jit=off'
+/**
+ * A change says its next word at once. A node that stands still in the middle of one may hold the lock that
+ * every token needs (database/transaction.ts): the server ends that change.
+ */
+const IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 5_000
+/**
+ * What we rely on, whatever the database's or the role's own defaults are. Batched statements are short:
+ * compiling them would take longer than running them. Under any other isolation `record_grants` would not see
+ * a revocation that it waited for. Dates are read in one form only.
+ */
+const SESSION_OPTIONS = '-c jit=off -c default_transaction_isolation=read\\ committed -c datestyle=ISO'
 
 /** Opens the pool. Does not connect yet: the first query does, and says what is wrong. */
 export function connectDatabase(address: DatabaseAddress, options: PoolOptions): DatabaseConnection {
@@ -43,10 +52,14 @@ export function connectDatabase(address: DatabaseAddress, options: PoolOptions):
     connectionTimeoutMillis: CONNECT_TIMEOUT_MILLISECONDS,
     statement_timeout: STATEMENT_TIMEOUT_MILLISECONDS,
     query_timeout: QUERY_TIMEOUT_MILLISECONDS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS,
     keepAlive: true,
     options: SESSION_OPTIONS,
   })
   pool.on('error', options.onIdleError)
+  // Kysely listens to nothing while it has a connection: one that breaks then would end the process. The query
+  // under way, or the next one, is told by its rejection.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],

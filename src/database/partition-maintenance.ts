@@ -1,13 +1,15 @@
 import type { Clock } from '../clock.ts'
 import type { Db } from './connect.ts'
-import { maintainPartitions, type PartitionChanges, type Retention } from './partitions.ts'
+import { maintainPartitions, type PartitionChanges, preparePartitions, type Retention } from './partitions.ts'
 
 const INTERVAL_MILLISECONDS = 3_600_000
 const RETRY_MILLISECONDS = 60_000
+/** What could be dropped is dropped soon after a start, but no part of it. */
+const FIRST_TURN_MILLISECONDS = 10_000
 
 /**
- * Makes the partitions of now and keeps them made: a turn every hour, after a failure every minute. The first
- * turn is done when this resolves, and throws when it fails, since nothing can be recorded without partitions.
+ * Makes the partitions of now and keeps them made: a turn every hour, after a failure every minute. Those of
+ * now are there when this resolves; it throws when they cannot be made, since nothing is recorded without them.
  * Answers the function that ends it and waits for a turn under way.
  */
 export async function startPartitionMaintenance(
@@ -43,8 +45,8 @@ export async function startPartitionMaintenance(
     if (timer !== undefined) schedule(pause)
   }
 
-  await maintainPartitions(db, clock.now(), retention, 'wait')
-  schedule(INTERVAL_MILLISECONDS)
+  await preparePartitions(db, clock.now())
+  schedule(FIRST_TURN_MILLISECONDS)
   return async () => {
     clearTimeout(timer)
     timer = undefined

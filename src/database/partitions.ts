@@ -39,42 +39,77 @@ const MAINTENANCE_UNLOCK = sql`select pg_advisory_unlock(4207, 2)`
 const LOCK_TIMEOUT = sql`set lock_timeout = '2s'`
 
 /**
+ * Creates the partitions that the coming days need, at a start, when they must be there: waits while another
+ * node is at it. Drops nothing, so that a server starts also while a backup reads what is to be dropped.
+ * `now` in milliseconds.
+ */
+export async function preparePartitions(db: Kysely<Database>, now: number): Promise<void> {
+  await maintain(db, 'wait', (connection) => createDue(connection, now))
+}
+
+/**
  * Creates the partitions that the coming days need and drops those that hold only expired history
- * (promise 6). Safe to call on any number of nodes at once, as often as wished. While another node is at it,
- * this one skips its turn, or waits: at a start, when the partitions must be there. `now` in milliseconds.
+ * (promise 6). Safe to call on any number of nodes at once, as often as wished: while another node is at it,
+ * this one skips its turn. `now` in milliseconds.
  */
 export async function maintainPartitions(
   db: Kysely<Database>,
   now: number,
   retention: Retention,
-  whenBusy: 'skip' | 'wait' = 'skip',
 ): Promise<PartitionChanges> {
+  const changes = await maintain(db, 'skip', async (connection) => ({
+    // First all that must be there: what is to be dropped may be read by somebody, for as long as that takes.
+    created: await createDue(connection, now),
+    dropped: await dropExpired(connection, now, retention),
+  }))
+  return changes ?? { created: [], dropped: [] }
+}
+
+/** Runs a turn under the lock; undefined when another node has it and this one does not wait. */
+async function maintain<Result>(
+  db: Kysely<Database>,
+  whenBusy: keyof typeof MAINTENANCE_LOCK,
+  turn: (connection: Kysely<Database>) => Promise<Result>,
+): Promise<Result | undefined> {
   return db.connection().execute(async (connection) => {
     const { rows } = await MAINTENANCE_LOCK[whenBusy].execute(connection)
-    if (rows[0]?.locked !== true) return { created: [], dropped: [] }
+    if (rows[0]?.locked !== true) return undefined
     try {
       await LOCK_TIMEOUT.execute(connection)
-      const changes: PartitionChanges = { created: [], dropped: [] }
-      for (const partitioning of PARTITIONINGS) {
-        const existing = await listPartitions(connection, partitioning.table)
-        for (const partition of wantedPartitions(partitioning, now)) {
-          if (existing.includes(partition.name)) continue
-          await createPartition(connection, partitioning, partition)
-          changes.created.push(partition.name)
-        }
-        const keptFrom = firstKept(partitioning, now, retention)
-        for (const name of existing.filter((candidate) => candidate < keptFrom)) {
-          if (partitioning.table === 'audit_events') await anchorEvents(connection, name, now)
-          await dropPartition(connection, partitioning, name)
-          changes.dropped.push(name)
-        }
-      }
-      return changes
+      return await turn(connection)
     } finally {
       await sql`reset lock_timeout`.execute(connection)
       await MAINTENANCE_UNLOCK.execute(connection)
     }
   })
+}
+
+async function createDue(db: Kysely<Database>, now: number): Promise<string[]> {
+  const created: string[] = []
+  for (const partitioning of PARTITIONINGS) {
+    const existing = await listPartitions(db, partitioning)
+    const attached = existing.filter(({ state }) => state !== 'detached').map(({ name }) => name)
+    for (const partition of wantedPartitions(partitioning, now)) {
+      if (attached.includes(partition.name)) continue
+      await createPartition(db, partitioning, partition)
+      created.push(partition.name)
+    }
+  }
+  return created
+}
+
+async function dropExpired(db: Kysely<Database>, now: number, retention: Retention): Promise<string[]> {
+  const dropped: string[] = []
+  for (const partitioning of PARTITIONINGS) {
+    const keptFrom = firstKept(partitioning, now, retention)
+    for (const partition of await listPartitions(db, partitioning)) {
+      if (partition.name >= keptFrom) continue
+      if (partitioning.table === 'audit_events') await anchorEvents(db, partition.name, now)
+      await dropPartition(db, partitioning, partition)
+      dropped.push(partition.name)
+    }
+  }
+  return dropped
 }
 
 type Partition = { name: string; from: Date; to: Date }
@@ -110,11 +145,24 @@ function startOf(unit: 'day' | 'month', now: number, offset: number): Date {
     : new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + offset))
 }
 
-async function listPartitions(db: Kysely<Database>, table: string): Promise<string[]> {
-  const { rows } = await sql<{ name: string }>`
-    select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent = ${table}::regclass order by c.relname`.execute(db)
-  return rows.map((row) => row.name)
+/** `detaching` and `detached`: a turn that dropped it was cut short there. */
+type ExistingPartition = { name: string; state: 'attached' | 'detaching' | 'detached' }
+
+/** By name, also those that are not attached: not yet, or no longer while they still take room. */
+async function listPartitions(
+  db: Kysely<Database>,
+  { table, unit }: Partitioning,
+): Promise<ExistingPartition[]> {
+  const name = `^${table}_\\d{${unit === 'day' ? 8 : 6}}$`
+  const { rows } = await sql<ExistingPartition>`
+    select c.relname as name,
+           case when i.inhrelid is null then 'detached' when i.inhdetachpending then 'detaching' else 'attached' end
+             as state
+    from pg_class c left join pg_inherits i on i.inhrelid = c.oid
+    where c.relkind = 'r' and c.relname ~ ${name}
+      and c.relnamespace = (select p.relnamespace from pg_class p where p.oid = ${table}::regclass)
+    order by c.relname`.execute(db)
+  return rows
 }
 
 /** Attaching takes a weaker lock than `create table … partition of`: reads and inserts go on meanwhile. */
@@ -131,8 +179,19 @@ async function createPartition(
     for values from (${sql.lit(from.toISOString())}) to (${sql.lit(to.toISOString())})`.execute(db)
 }
 
-/** Detached first, concurrently, so that the drop holds no lock that a request would wait for. */
-async function dropPartition(db: Kysely<Database>, { table }: Partitioning, name: string): Promise<void> {
-  await sql`alter table ${sql.table(table)} detach partition ${sql.table(name)} concurrently`.execute(db)
+/**
+ * Detached first, concurrently, so that the drop holds no lock that a request would wait for. That waits for
+ * everybody who still reads; whoever reads for long (a backup) outlasts it, and then a later turn finishes it,
+ * which is the only thing that PostgreSQL still takes.
+ */
+async function dropPartition(
+  db: Kysely<Database>,
+  { table }: Partitioning,
+  { name, state }: ExistingPartition,
+): Promise<void> {
+  if (state !== 'detached') {
+    const how = state === 'detaching' ? sql`finalize` : sql`concurrently`
+    await sql`alter table ${sql.table(table)} detach partition ${sql.table(name)} ${how}`.execute(db)
+  }
   await sql`drop table ${sql.table(name)}`.execute(db)
 }

@@ -2,9 +2,10 @@ import { codeOf, messageOf } from '../errors.ts'
 
 /**
  * SQLSTATE classes and codes that mean «not now» rather than «not like this». 28, 3D000 and 55000 come when a
- * connection is made: the password was changed, the database is being restored or moved.
+ * connection is made: the password was changed, the database is being restored or moved. 25P03 ends a change in
+ * which this node stood still.
  */
-const UNAVAILABLE_STATES = /^(08|28|3D000|53|55000|57P0|57014|25006|55P03|40)/
+const UNAVAILABLE_STATES = /^(08|28|3D000|53|55000|57P0|57014|25006|25P03|55P03|40)/
 /** How Node's sockets say that nobody, or nobody any more, is at the other end. */
 const UNAVAILABLE_CODES = new Set([
   'ECONNREFUSED',

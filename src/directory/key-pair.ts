@@ -23,6 +23,9 @@ export type KeyPairLimits = {
   maxPerOrganization: number
 }
 
+/** For who makes one pair and no more: a first start, a command. */
+export const ONE_PAIR: KeyPairLimits = { maxConcurrent: 1, maxWaiting: 0, maxPerOrganization: 1 }
+
 /** F4, the exponent that everyone's verifier takes. */
 const PUBLIC_EXPONENT = 65_537
 /** A 4096-bit pair takes about a second of one core, with a long tail. */

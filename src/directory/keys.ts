@@ -80,8 +80,8 @@ export async function createKey(
 /**
  * Renames, disables, enables a key or moves its expiry. Disabling ends exactly its tokens, before this
  * returns (promises 1 and 10). A key that had run out and gets a new expiry starts afresh: its former tokens
- * stay ended.
- * Throws Refusal `resource_not_found`, `key_already_revoked` or `input_invalid`.
+ * stay ended. Enabling a key or prolonging it is like making one: whoever holds it may do what its account may.
+ * Throws Refusal `resource_not_found`, `permission_not_held`, `key_already_revoked` or `input_invalid`.
  */
 export async function updateKey(
   { db, clock }: Pick<DirectoryServices, 'db' | 'clock'>,
@@ -100,6 +100,7 @@ export async function updateKey(
     const expiryMoves =
       patch.expiresAt !== undefined && patch.expiresAt?.getTime() !== key.expiresAt?.getTime()
     if (expiryMoves) assertNewExpiry(patch.expiresAt ?? null, key, organization.settings, now)
+    if (revives(key, patch)) await assertMayMakeKey(trx, actor, account.id)
     const changes: KeyChanges = {
       ...(patch.name === undefined ? {} : { name: patch.name }),
       ...(patch.status === undefined ? {} : { status: patch.status }),
@@ -109,6 +110,13 @@ export async function updateKey(
     const renews = expiryMoves && stateOfKey(key, now) === 'expired'
     return change(trx, actor, organization, key, changes, { endTokens: disables || renews, now })
   })
+}
+
+/** Whether a patch gives a key more than it has: being usable again, or for longer. */
+function revives(key: KeyRow, { status, expiresAt }: KeyPatch): boolean {
+  if (status === 'active' && key.status === 'disabled') return true
+  if (expiresAt === undefined || key.expiresAt === null) return false
+  return expiresAt === null || expiresAt > key.expiresAt
 }
 
 /**

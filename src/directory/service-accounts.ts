@@ -30,6 +30,7 @@ import {
 import { type Actor, creatorOf } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_ASSERTION_POLICY, emailOf } from './defaults.ts'
+import { assertMayMakeKey } from './granting.ts'
 import { storeKey } from './new-key.ts'
 import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
@@ -230,6 +231,7 @@ async function storeChanges(
   const differences = changesBetween(factsOf(account), factsOf(after))
   if (differences === undefined) return account
   await replaceAccess(trx, actor, account, asked)
+  if (account.status !== 'active' && after.status === 'active') await assertMayMakeKey(trx, actor, account.id)
   const { id, organizationId, name, description, ownerContact, status, assertionPolicy } = after
   const { tokenRequestsPerMinute } = after
   const changes: AccountChanges = {

@@ -9,7 +9,7 @@ export type Unreadiness = 'draining' | 'database_unreachable' | 'migrations_pend
  * cause, for load balancers. Neither needs credentials, and neither says more than one word.
  */
 export function createHealthRouter(findUnreadiness: () => Promise<Unreadiness | undefined>): Router {
-  const router = Router()
+  const router = Router({ caseSensitive: true, strict: true })
   router
     .route('/health/live')
     .get((_req, res) => {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { Clock } from '../clock.ts'
 import type { Refusal } from '../errors.ts'
@@ -20,7 +21,7 @@ export function createRequestContext(options: { https: boolean; clock: Clock }):
   return (req: Request, res: Response, next: NextFunction) => {
     const context: RequestContext = {
       requestId: acceptRequestId(req.get('x-request-id')) ?? newId('req', options.clock.now()),
-      ip: req.ip ?? '',
+      ip: addressOf(req),
       userAgent: cleanUserAgent(req.get('user-agent')),
     }
     res.locals.context = context
@@ -56,6 +57,12 @@ export function noteFacts(res: Response, facts: Readonly<Record<string, unknown>
 /** The facts noted for the log line. */
 export function notedFacts(res: Response): Readonly<Record<string, unknown>> {
   return (res.locals.facts as Readonly<Record<string, unknown>> | undefined) ?? {}
+}
+
+/** What a trusted proxy passes on may be what the client wrote: anything but an address counts for nothing. */
+function addressOf(req: Request): string {
+  const named = req.ip ?? ''
+  return isIP(named) === 0 ? (req.socket.remoteAddress ?? '') : named
 }
 
 function acceptRequestId(given: string | undefined): string | undefined {

@@ -1,3 +1,4 @@
+import { INTROSPECT_PERMISSION } from '../directory/management-permissions.ts'
 import { Refusal } from '../errors.ts'
 import { parseBearer } from '../http/authorization.ts'
 import { type Form, findOne } from '../http/form.ts'
@@ -15,9 +16,6 @@ export type IntrospectionCallerServices = {
   findResourceServerBySecret: (resourceServerId: string, secret: string) => Promise<string | undefined>
   inspectToken: (token: string) => Promise<Inspection>
 }
-
-/** The permission that lets an account introspect tokens of the resource server it is held on. */
-export const INTROSPECT_PERMISSION = 'tokens:introspect'
 
 /**
  * Authenticates whoever asks at the introspection endpoint (RFC 7662 §2.1): a resource server by its secret,
@@ -72,7 +70,7 @@ async function callerByToken(
       { scheme: 'bearer' },
     )
   const { scope, resourceServerId, id } = inspection.token
-  if (!scope.includes(INTROSPECT_PERMISSION))
+  if (!scope.includes(INTROSPECT_PERMISSION.name))
     throw new Refusal('permission_missing', { tokenId: id, scope }, { scheme: 'bearer' })
   if (findOne(form, 'token') === token)
     throw new Refusal(

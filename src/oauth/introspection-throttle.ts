@@ -10,12 +10,17 @@ const GUESSES: readonly Reason[] = ['credentials_malformed', 'credentials_invali
 const UNKNOWN_TOKENS_PER_MINUTE = 300
 
 export type IntrospectionThrottle = {
-  /** Runs an authentication; counts its failures by address, and refuses when there were too many. */
+  /**
+   * Runs an authentication and counts its failures by address; further ones are refused without a verdict.
+   * Credentials that hold are let in all the same: behind one address there may be many callers.
+   */
   guardCredentials<Result>(ip: string, authenticate: () => Promise<Result>): Promise<Result>
-  /** Refuses a caller that asks about too many unknown tokens. */
-  assertNotFishing(resourceServerId: string): Promise<void>
-  /** Counts an answer about a token that does not exist. Expired and revoked ones are ordinary questions. */
-  noteAnswer(resourceServerId: string, inspection: Inspection): Promise<void>
+  /**
+   * Counts an answer about a token that nobody ever issued, and refuses it when the caller had too many of
+   * them. About tokens that exist the caller is answered all the same: whoever sends an API made-up tokens
+   * must not be able to close it to everybody else.
+   */
+  assertNotFishing(resourceServerId: string, inspection: Inspection): Promise<void>
 }
 
 /**
@@ -27,32 +32,31 @@ export function createIntrospectionThrottle(): IntrospectionThrottle {
   const unknownTokens = new RateLimiterMemory({ points: UNKNOWN_TOKENS_PER_MINUTE, duration: 60 })
   return {
     async guardCredentials(ip, authenticate) {
-      await assertBelow(failures, ip)
       try {
         return await authenticate()
       } catch (error) {
-        if (error instanceof Refusal && GUESSES.includes(error.reason)) await count(failures, ip)
-        throw error
+        if (!(error instanceof Refusal) || !GUESSES.includes(error.reason)) throw error
+        const rejection = await consume(failures, ip)
+        throw rejection === undefined ? error : tooMany(rejection.msBeforeNext)
       }
     },
-    assertNotFishing: (resourceServerId) => assertBelow(unknownTokens, resourceServerId),
-    async noteAnswer(resourceServerId, inspection) {
+    async assertNotFishing(resourceServerId, inspection) {
       if (inspection.active || (inspection.why !== 'unknown' && inspection.why !== 'malformed')) return
-      await count(unknownTokens, resourceServerId)
+      const rejection = await consume(unknownTokens, resourceServerId)
+      if (rejection !== undefined) throw tooMany(rejection.msBeforeNext)
     },
   }
 }
 
-async function assertBelow(limiter: RateLimiterMemory, key: string): Promise<void> {
-  const state = await limiter.get(key)
-  if (state !== null && state.consumedPoints >= limiter.points) throw tooMany(state.msBeforeNext)
-}
-
-/** The answer at hand still goes out; the next request is refused. */
-async function count(limiter: RateLimiterMemory, key: string): Promise<void> {
-  await limiter.consume(key).catch((rejection: unknown) => {
-    if (!(rejection instanceof RateLimiterRes)) throw rejection
-  })
+/** Counts one more; answers how things stand when that was one too many. */
+async function consume(limiter: RateLimiterMemory, key: string): Promise<RateLimiterRes | undefined> {
+  try {
+    await limiter.consume(key)
+    return undefined
+  } catch (rejection) {
+    if (rejection instanceof RateLimiterRes) return rejection
+    throw rejection
+  }
 }
 
 function tooMany(millisecondsBeforeNext: number): Refusal {

@@ -32,11 +32,10 @@ export function createIntrospectionEndpoint(services: IntrospectionServices): Re
     )
     const token = requireOne(form, 'token')
     findOne(form, 'token_type_hint')
-    await services.throttle.assertNotFishing(caller.resourceServerId)
     const inspection = looksLikeApiToken(token)
       ? await services.inspectApiToken(token, caller.resourceServerId, UNSEEN)
       : await services.inspectToken(token)
-    await services.throttle.noteAnswer(caller.resourceServerId, inspection)
+    await services.throttle.assertNotFishing(caller.resourceServerId, inspection)
 
     const isAudience = inspection.active && inspection.token.resourceServerId === caller.resourceServerId
     noteFacts(res, { callerId: caller.resourceServerId, ...toFacts(inspection, isAudience) })

@@ -26,7 +26,7 @@ const PUBLIC_CACHE_CONTROL = 'public, max-age=300'
 
 /** The OAuth endpoints, below the issuer's path. */
 export function createOAuthRouter(services: OAuthServices): Router {
-  const router = Router({ caseSensitive: true })
+  const router = Router({ caseSensitive: true, strict: true })
 
   if (services.endpoints.issuer.startsWith('https:')) router.use('/oauth', refusePlaintext)
   router.route('/oauth/token').post(readBody, createTokenEndpoint(services)).all(allowOnly('POST'))
@@ -49,7 +49,7 @@ export function createOAuthRouter(services: OAuthServices): Router {
  * issuer's path, OpenID Connect Discovery after it.
  */
 export function createMetadataRouter(services: Pick<OAuthServices, 'endpoints' | 'onBug'>): Router {
-  const router = Router({ caseSensitive: true })
+  const router = Router({ caseSensitive: true, strict: true })
   const document = toMetadata(services.endpoints)
   const path = new URL(services.endpoints.issuer).pathname.replace(/\/$/, '')
   for (const location of [

@@ -15,6 +15,13 @@ const NOT_ACCEPTED: WireError = {
     'The assertion was not accepted: issuer, key or signature. The log of the server names the reason under the id in X-Request-Id.',
 }
 
+/** Whatever is wrong with a Bearer token that should authorize a call, body and challenge say it alike (RFC 7662 §2.3). */
+const BAD_TOKEN: WireError = {
+  status: 401,
+  error: 'invalid_token',
+  description: 'The access token does not authorize this request.',
+}
+
 /**
  * What the caller of an OAuth endpoint is told for each reason. Descriptions are fixed texts of ours within
  * the characters of RFC 6749 §5.2: no input is echoed, no message of a library passes.
@@ -69,11 +76,7 @@ export function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReas
       return invalidRequest('Use one client authentication method only.')
     case 'token_invalid':
     case 'permission_missing':
-      return {
-        status: 401,
-        error: 'invalid_token',
-        description: 'The access token does not authorize this request.',
-      }
+      return BAD_TOKEN
     case 'grant_type_unsupported':
       return {
         status: 400,
@@ -139,22 +142,17 @@ export function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReas
 
 /** Writes the answer of a refusal: RFC 6749 §5.2, never cached, with the challenge where one is due. */
 export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
-  const reason = refusal.reason as Exclude<Reason, DirectoryReason | SignInReason>
-  const wire = toWireError(reason)
-  const challenge = toChallenge(wire, refusal)
+  const { scheme, hint, retryAfterSeconds, allowedMethods, quota } = refusal.told
+  const wire =
+    scheme === 'bearer'
+      ? BAD_TOKEN
+      : toWireError(refusal.reason as Exclude<Reason, DirectoryReason | SignInReason>)
+  const challenge = toChallenge(wire, scheme)
   if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
-  if (refusal.told.retryAfterSeconds !== undefined)
-    res.setHeader('Retry-After', String(refusal.told.retryAfterSeconds))
-  if (refusal.told.quota !== undefined) showQuota(res, refusal.told.quota)
-  if (refusal.told.allowedMethods !== undefined)
-    res.setHeader('Allow', refusal.told.allowedMethods.join(', '))
-  const status = challenge === undefined ? wire.status : 401
-  sendOAuthError(
-    res,
-    status,
-    wire.error,
-    refusal.told.hint === undefined ? wire.description : refusal.told.hint,
-  )
+  if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds))
+  if (quota !== undefined) showQuota(res, quota)
+  if (allowedMethods !== undefined) res.setHeader('Allow', allowedMethods.join(', '))
+  sendOAuthError(res, challenge === undefined ? wire.status : 401, wire.error, hint ?? wire.description)
 }
 
 /** Writes an OAuth error envelope (RFC 6749 §5.2). */
@@ -182,10 +180,10 @@ export function showQuota(res: Response, { limit, remaining, resetSeconds }: Quo
  * RFC 6749 §5.2 asks for a 401 with a challenge when the credentials came in the header; without one the
  * status stays 400, which clients that hide the error behind a challenge can read (conformance D1).
  */
-function toChallenge(wire: WireError, refusal: Refusal): string | undefined {
-  if (refusal.told.scheme === 'basic' && wire.error === 'invalid_client')
+function toChallenge(wire: WireError, scheme: 'basic' | 'bearer' | undefined): string | undefined {
+  if (scheme === 'basic' && wire.error === 'invalid_client')
     return 'Basic realm="countersign", charset="UTF-8"'
-  if (refusal.told.scheme === 'bearer') return 'Bearer realm="countersign", error="invalid_token"'
+  if (scheme === 'bearer') return 'Bearer realm="countersign", error="invalid_token"'
   return undefined
 }
 

@@ -19,9 +19,18 @@ const SECRET_MEMBERS = [
   'token',
 ]
 
-/** Shapes that are secrets whatever member they stand in: PEM blocks, JWTs, our own tokens and secrets. */
-const SECRET_SHAPES =
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)|eyJ[\w-]+\.[\w-]+\.[\w-]*|cs[kst]_[\w-]{43,}/g
+/**
+ * Shapes that are secrets whatever member they stand in, as they look within a string of a JSON line. Each takes
+ * time in proportion to the line, since callers choose much of what stands there, and none reaches beyond the
+ * end of its string: a line that ended early would swallow the next one.
+ */
+const PRIVATE_KEY =
+  /-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^"\\]|\\.)*?(?:-----END [A-Z ]*PRIVATE KEY-----|(?="))/g
+/** Looks once at each run of letters, and for `eyJ` only in one that two further parts follow. */
+const JWT = /(?<![\w-])(?=[\w-]+\.[\w-]+\.)([\w-]*?)eyJ[\w-]+\.[\w-]+\.[\w-]*/g
+/** Our own tokens and secrets. */
+const SECRET = /cs[kst]_[\w-]{43,}/g
+const REDACTED = '[redacted]'
 
 /** JSON lines on standard output (or the given stream), with secrets taken out. */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
@@ -32,9 +41,13 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     formatters: { level: (label: string) => ({ level: label }) },
     redact: {
       paths: SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
-      censor: '[redacted]',
+      censor: REDACTED,
     },
-    hooks: { streamWrite: (line: string) => line.replace(SECRET_SHAPES, '[redacted]') },
+    hooks: { streamWrite: redact },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
+}
+
+function redact(line: string): string {
+  return line.replace(PRIVATE_KEY, REDACTED).replace(JWT, `$1${REDACTED}`).replace(SECRET, REDACTED)
 }

@@ -4,11 +4,19 @@ import type { Pool } from '../database/connect.ts'
 import { OperatorError } from '../errors.ts'
 
 /** What the metrics call the parts of the HTTP interface: a closed set, so that labels stay few. */
-export type EndpointName = 'token' | 'introspect' | 'discovery' | 'management' | 'sign_in' | 'docs' | 'health' | 'other'
+export type EndpointName =
+  | 'token'
+  | 'introspect'
+  | 'discovery'
+  | 'management'
+  | 'sign_in'
+  | 'docs'
+  | 'health'
+  | 'other'
 
 export type Metrics = {
   registry: Registry
-  request(endpoint: EndpointName, status: number, seconds: number): void
+  request(endpoint: EndpointName, status: number | 'aborted', seconds: number): void
   refusal(endpoint: EndpointName, reason: string): void
   batch(
     name:

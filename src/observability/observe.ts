@@ -14,6 +14,9 @@ const ENDPOINTS: readonly (readonly [RegExp, EndpointName])[] = [
   [/^\/health\//, 'health'],
 ]
 const MAX_LOGGED_PATH = 200
+/** What of a refusal's facts is logged: callers choose how long some of them are. */
+const MAX_LOGGED_TEXT = 500
+const MAX_LOGGED_ITEMS = 20
 
 /**
  * One log line and one observation per answered request. The line is the operator's half of a refusal: exact
@@ -32,7 +35,7 @@ export function createObserver(options: {
     res.once('close', () => {
       const endpoint = nameEndpoint(path.startsWith(basePath) ? path.slice(basePath.length) : path)
       const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
-      metrics.request(endpoint, res.statusCode, seconds)
+      metrics.request(endpoint, statusOf(res), seconds)
       const refusal = notedRefusal(res)
       if (refusal !== undefined) metrics.refusal(endpoint, refusal.reason)
       const level = res.statusCode >= 500 ? 'error' : endpoint === 'health' ? 'debug' : 'info'
@@ -52,11 +55,24 @@ function describe(res: Response, request: { method: string; path: string; second
     ...contextOf(res),
     method: request.method,
     path: request.path,
-    status: res.writableFinished ? res.statusCode : 'aborted',
+    status: statusOf(res),
     milliseconds: Math.round(request.seconds * 10_000) / 10,
     ...notedFacts(res),
-    ...(refusal && { reason: refusal.reason, detail: refusal.detail }),
+    ...(refusal && { reason: refusal.reason, detail: shorten(refusal.detail) }),
   }
+}
+
+/** Long texts and lists cut, at every depth; facts are made here, so there are few levels. */
+function shorten(value: unknown): unknown {
+  if (typeof value === 'string') return value.slice(0, MAX_LOGGED_TEXT)
+  if (Array.isArray(value)) return value.slice(0, MAX_LOGGED_ITEMS).map(shorten)
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, shorten(member)]))
+}
+
+/** The caller may be gone before the answer: then no status was ever seen. */
+function statusOf(res: Response): number | 'aborted' {
+  return res.writableFinished ? res.statusCode : 'aborted'
 }
 
 function nameEndpoint(path: string): EndpointName {

@@ -61,8 +61,8 @@ export function createTokenInspector(options: TokenInspectorOptions) {
     if (jwt === undefined) return { why: 'malformed' }
     const { client_id: accountId, jti, exp } = jwt.claims
     if (!(await isSignedByUs(jwt))) return { why: 'signature_invalid' }
-    if (typeof accountId !== 'string' || typeof jti !== 'string' || !isId('tok', jti))
-      return { why: 'malformed' }
+    if (typeof accountId !== 'string' || !isId('acc', accountId)) return { why: 'malformed' }
+    if (typeof jti !== 'string' || !isId('tok', jti)) return { why: 'malformed' }
     if (typeof exp !== 'number' || toNumericDate(now) >= exp) return { why: 'expired' }
     return { accountId, id: jti }
   }

@@ -111,7 +111,7 @@ describe('what keeps a server from starting is said in one line', () => {
     expectOneLine(outcome, /0001_spine.*countersign migrate.*COUNTERSIGN_MIGRATE/)
   })
 
-  test.each(['serve', 'migrate', 'bootstrap'])('a schema newer than the code: %s', async (command) => {
+  test.each(['serve', 'migrate'])('a schema newer than the code: %s', async (command) => {
     const newer = await createTestDatabase()
     const client = new pg.Client(newer.address)
     await client.connect()
@@ -153,7 +153,7 @@ describe('what keeps a server from starting is said in one line', () => {
 
 test('a configuration with several faults is told all of them at once', async () => {
   const env = { COUNTERSIGN_PORT: 'eighty', COUNTERSIGN_PROT: '1', DATABASE_URL: 'mysql://root:S3CRET@db/x' }
-  for (const command of ['serve', 'check-config', 'bootstrap']) {
+  for (const command of ['serve', 'check-config']) {
     const { code, stderr } = await run([command], env)
     expect(code).toBe(1)
     expect(stderr).toMatch(

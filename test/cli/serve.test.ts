@@ -31,6 +31,21 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+test('first starts that are killed at any moment leave nothing that the next one stumbles over', async () => {
+  const killed = await makeFolder()
+  for (const milliseconds of [500, 900, 1_400]) {
+    const options = { cwd: killed, args: ['--data-dir', 'data'] }
+    const process = await startProcess({ ...options, waitMilliseconds: milliseconds })
+    await process.end('SIGKILL')
+  }
+  const survivor = await startProcess({ cwd: killed, args: ['--data-dir', 'data'] })
+  expect((await readdir(join(killed, 'keys'))).sort()).toEqual(['key-encryption-key', 'operator.json'])
+  const args = ['token', '--key-file', 'keys/operator.json', '--issuer', survivor.issuer]
+  expect(await runCommand(args, { cwd: killed })).toMatchObject({ code: 0 })
+  expect(await survivor.end('SIGTERM')).toMatchObject({ code: 0 })
+  await rm(killed, { recursive: true, force: true })
+})
+
 describe('a first start', () => {
   test('says where everything is and what to do next', () => {
     expect(server.stdout()).toContain(`Issuer         ${server.issuer}`)
@@ -38,7 +53,7 @@ describe('a first start', () => {
     expect(server.stdout()).toContain(`${join(folder, 'keys/operator.json')} (new:`)
     expect(server.stdout()).toMatch(/Data {11}\S+\/data \(embedded PostgreSQL\)/)
     expect(server.stdout()).toContain('token --key-file keys/operator.json')
-    expect(server.stdout()).toContain('npm run demo')
+    expect(server.stdout()).toContain(`countersign -- demo --issuer ${server.issuer}\n`)
   })
 
   test('leaves secrets that only their owner can read, and nothing half made', async () => {

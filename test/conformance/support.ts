@@ -35,7 +35,10 @@ export async function expectNothingIssued<Result>(
 }
 
 /** The operator's voice: the log line with the request id of this answer. It is written as the answer leaves. */
-export async function findLogLine(server: TestServer, answer: Answer): Promise<Record<string, unknown>> {
+export async function findLogLine(
+  server: TestServer,
+  answer: Pick<Answer, 'headers'>,
+): Promise<Record<string, unknown>> {
   const requestId = answer.headers.get('x-request-id')
   for (let attempt = 0; attempt < 100; attempt++) {
     const line = server.logs().find((entry) => entry.requestId === requestId && entry.msg === 'request')

@@ -244,7 +244,7 @@ describe('the small judgements', () => {
     ['application/application/at+jwt', 'application/at+jwt'],
     [' at+jwt', ' at+jwt'],
     ['text/at+jwt', 'text/at+jwt'],
-  ])('typ %j names the type %j', (typ, type) => {
+  ])('a typ of %j names the type %j', (typ, type) => {
     expect(normalizeType(typ)).toBe(type)
   })
 
@@ -260,7 +260,7 @@ describe('the small judgements', () => {
     [1, false],
     [null, false],
     [['a'], false],
-  ])('%j is clean text of at most 8: %s', (value, expected) => {
+  ])('whether %j is clean text of at most 8: %s', (value, expected) => {
     expect(isCleanText(value, 8)).toBe(expected)
   })
 })

@@ -24,3 +24,10 @@ test('another key, another id and any changed byte are refused', () => {
     expect(() => unwrap(changed, key, 'sig_1')).toThrow()
   }
 })
+
+test('a tag that was cut short is refused, although the cipher itself would take four bytes', () => {
+  const wrapped = wrap(Buffer.alloc(0), key, 'sig_1')
+  for (let length = 0; length < wrapped.length; length++) {
+    expect(() => unwrap(wrapped.subarray(0, length), key, 'sig_1')).toThrow()
+  }
+})

@@ -36,14 +36,18 @@ export async function runCommand(args: readonly string[], options: CommandOption
   return ended
 }
 
-/** Starts `countersign serve` on a free port and waits until it has said where it listens. */
+/**
+ * Starts `countersign serve` on a free port and waits until it has said where it listens, or for as long as
+ * `waitMilliseconds` says.
+ */
 export async function startProcess(
-  options: CommandOptions & { args?: readonly string[]; port?: number },
+  options: CommandOptions & { args?: readonly string[]; port?: number; waitMilliseconds?: number },
 ): Promise<ServerProcess> {
   const port = options.port ?? (await findFreePort())
   const { child, ended, stdout } = start(['serve', '--port', String(port), ...(options.args ?? [])], options)
   const giveUpAt = performance.now() + START_MILLISECONDS
-  while (!/Listening on/.test(stdout())) {
+  if (options.waitMilliseconds !== undefined) await sleep(options.waitMilliseconds)
+  while (options.waitMilliseconds === undefined && !/Listening on/.test(stdout())) {
     if (child.exitCode !== null || performance.now() > giveUpAt) {
       child.kill('SIGKILL')
       throw new Error(`the server did not start: ${JSON.stringify(await ended)}`)

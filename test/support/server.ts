@@ -77,7 +77,12 @@ const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[kst]_
 
 /** With `connection`, `clock` and `issuer` of another server: a second node of the same installation. */
 export async function startTestServer(
-  options: { connection?: DatabaseConnection; clock?: TestClock; issuer?: string } = {},
+  options: {
+    connection?: DatabaseConnection
+    clock?: TestClock
+    issuer?: string
+    trustedProxies?: readonly string[]
+  } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? createTestClock()
   const database = options.connection === undefined ? await createTestDatabase() : undefined
@@ -103,16 +108,17 @@ export async function startTestServer(
   await maintain()
   const keyEncryptionKey = Buffer.alloc(32, 7)
   const keyRing = await openKeyRing(connection.db, keyEncryptionKey, clock)
-  const account = (await ensureInstallation(connection.db, { issuer, clock })).account!
+  const { organization, account } = await ensureInstallation(connection.db, { issuer, clock })
+  if (account === undefined) throw new Error('a new installation has an operator')
   const operatorKey = await createKeyPair('ES256')
-  const operatorKeyRow = await registerOperatorKey(connection.db, {
-    publicKey: operatorKey.publicJwk as Record<string, unknown>,
-    name: 'test',
-    clock,
-  })
+  const { key: operatorKeyRow } = await registerOperatorKey(
+    { db: connection.db, clock },
+    { organization, account },
+    { publicKey: operatorKey.publicJwk as Record<string, unknown>, name: 'test' },
+  )
   handler = createApp({
     issuer,
-    trustedProxies: [],
+    trustedProxies: options.trustedProxies ?? [],
     connection,
     keyRing,
     keyEncryptionKey,
@@ -124,6 +130,7 @@ export async function startTestServer(
     validateResponses: true,
   })
 
+  const operatorId = account.id
   let operator: { token: string; goodUntil: number } | undefined
   const server: TestServer = {
     url,
@@ -169,8 +176,8 @@ export async function startTestServer(
     if (operator !== undefined && clock.now() < operator.goodUntil) return operator.token
     const now = Math.floor(clock.now() / 1000)
     const claims = {
-      iss: account.id,
-      sub: account.id,
+      iss: operatorId,
+      sub: operatorId,
       aud: issuer,
       iat: now,
       exp: now + 60,

@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { parseBasic } from '../../src/http/authorization.ts'
+import { type Answer, type Fixture, startTestServer, type TestServer } from '../support/server.ts'
+import { expectNothingIssued, expectRefusalFor } from './support.ts'
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+let server: TestServer
+let fixture: Fixture
+
+beforeAll(async () => {
+  server = await startTestServer()
+  fixture = await server.createFixture()
+})
+afterAll(() => server.close())
+
+type Headers = Record<string, string>
+type Send = (form: Record<string, string>, headers?: Headers) => Promise<Answer>
+
+/** A request that is good but for its client authentication, at each endpoint that is built. */
+const ENDPOINTS: [name: string, send: Send][] = [
+  [
+    'token',
+    async (form, headers) =>
+      server.post(
+        '/oauth/token',
+        { grant_type: JWT_BEARER, assertion: await fixture.assertion(), ...form },
+        headers,
+      ),
+  ],
+  ['introspection', (form, headers) => server.post('/oauth/introspect', { token: 'x', ...form }, headers)],
+]
+
+/** The introspection endpoint is where a secret is taken. */
+function introspectAs(authorization: string, form: Record<string, string> = {}): Promise<Answer> {
+  return server.post('/oauth/introspect', { token: 'x', ...form }, { authorization })
+}
+
+function basic(id: string, secret: string): string {
+  return `Basic ${btoa(`${id}:${secret}`)}`
+}
+
+/** What oauth4webapi does: everything but letters and digits becomes a percent-sequence. */
+function encodeAll(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
+}
+
+test.each(ENDPOINTS)(
+  '[6749-2.3-1][7521-4.2.1] two ways of client authentication at the %s endpoint are refused',
+  async (_name, send) => {
+    const authorization = fixture.resourceServer.authorization
+    const secret = { client_secret: fixture.resourceServer.secret }
+    const assertion = { client_assertion_type: ASSERTION_TYPE, client_assertion: await fixture.assertion() }
+    for (const answer of [
+      await expectNothingIssued(server, () => send(secret, { authorization })),
+      await expectNothingIssued(server, () => send(assertion, { authorization })),
+      await expectNothingIssued(server, () => send({ ...secret, ...assertion })),
+      await expectNothingIssued(server, () => send({ ...secret, ...assertion }, { authorization })),
+    ]) {
+      await expectRefusalFor(server, answer, { error: 'invalid_request', reason: 'credentials_ambiguous' })
+    }
+  },
+)
+
+test('[6749-2.3-2][6749-2.3.1-8] a secret in the body is no method of anybody: refused at both endpoints, absent from the metadata', async () => {
+  const credentials = {
+    client_id: fixture.resourceServer.id,
+    client_secret: fixture.resourceServer.secret,
+  }
+  for (const [name, send] of ENDPOINTS) {
+    const answer = await expectNothingIssued(server, () => send(credentials))
+    await expectRefusalFor(server, answer, {
+      status: name === 'token' ? 400 : 401,
+      error: 'invalid_client',
+      reason: 'credentials_invalid',
+    })
+  }
+  const metadata = await (await fetch(`${server.url}/.well-known/oauth-authorization-server`)).text()
+  expect(metadata).not.toContain('client_secret_post')
+})
+
+test('[6749-2.3-2] a Basic secret at the token endpoint, where no account has one, is refused', async () => {
+  for (const authorization of [fixture.resourceServer.authorization, basic(fixture.accountId, 'secret')]) {
+    const form = { grant_type: JWT_BEARER, assertion: await fixture.assertion() }
+    const answer = await expectNothingIssued(server, () =>
+      server.post('/oauth/token', form, { authorization }),
+    )
+    await expectRefusalFor(server, answer, {
+      status: 401,
+      error: 'invalid_client',
+      reason: 'credentials_invalid',
+    })
+  }
+})
+
+test.each(ENDPOINTS)(
+  '[7521-4.2-3] client_assertion and its type go together at the %s endpoint',
+  async (_name, send) => {
+    for (const form of [
+      { client_assertion: await fixture.assertion() },
+      { client_assertion_type: ASSERTION_TYPE },
+      { client_assertion: await fixture.assertion(), client_assertion_type: '' },
+    ]) {
+      const answer = await expectNothingIssued(server, () => send(form))
+      await expectRefusalFor(server, answer, { error: 'invalid_request', reason: 'parameter_missing' })
+    }
+  },
+)
+
+test.each([
+  'urn:ietf:params:oauth:client-assertion-type:saml2-bearer',
+  'foo',
+  JWT_BEARER,
+  ASSERTION_TYPE.toUpperCase(),
+])('[7521-4.2-4] the client assertion type %s is not known', async (type) => {
+  for (const [, send] of ENDPOINTS) {
+    const form = { client_assertion: await fixture.assertion(), client_assertion_type: type }
+    const answer = await expectNothingIssued(server, () => send(form))
+    await expectRefusalFor(server, answer, { error: 'invalid_request', reason: 'request_malformed' })
+  }
+})
+
+test('[7521-4.2.1] no client assertion is valid yet, and so each is refused as invalid_client', async () => {
+  const now = Math.floor(server.clock.now() / 1000)
+  const assertion = await fixture.assertion(
+    { aud: server.issuer, exp: now + 60 },
+    { typ: 'client-authentication+jwt' },
+  )
+  for (const [name, send] of ENDPOINTS) {
+    for (const value of [assertion, 'x.y.z', `${assertion} ${assertion}`]) {
+      const form = { client_assertion_type: ASSERTION_TYPE, client_assertion: value }
+      const answer = await expectNothingIssued(server, () => send(form))
+      await expectRefusalFor(server, answer, {
+        status: name === 'token' ? 400 : 401,
+        error: 'invalid_client',
+        reason: 'credentials_invalid',
+      })
+    }
+  }
+})
+
+test('[6749-2.3.1-1] user name and password of Basic are form-decoded after base64', async () => {
+  expect(parseBasic(`Basic ${btoa('c+id%3A1:s%2Be%3Ac+ret')}`)).toEqual({ id: 'c id:1', secret: 's+e:c ret' })
+  const { id, secret } = fixture.resourceServer
+  const answer = await introspectAs(basic(encodeAll(id), encodeAll(secret)))
+  expect(answer).toMatchObject({ status: 200, body: { active: false } })
+})
+
+test('[6749-2.3.1-2] ids and secrets need no encoding, so clients that do not encode work as well', async () => {
+  const { id, secret } = fixture.resourceServer
+  for (const text of [id, secret, fixture.accountId, fixture.keyId]) expect(text).toMatch(/^[A-Za-z0-9_-]+$/)
+  for (const authorization of [
+    basic(id, secret),
+    basic(encodeURIComponent(id), encodeURIComponent(secret)),
+  ]) {
+    expect((await introspectAs(authorization)).status).toBe(200)
+  }
+})
+
+test.each<[string, () => string]>([
+  ['is not base64', () => 'Basic ***'],
+  ['is missing', () => 'Basic'],
+  ['has no colon', () => `Basic ${btoa(fixture.resourceServer.id)}`],
+  ['has no password', () => basic(fixture.resourceServer.id, '')],
+  ['has no user name', () => basic('', fixture.resourceServer.secret)],
+  ['has a broken percent-sequence', () => basic(fixture.resourceServer.id, '%zz')],
+  ['has a percent-sequence that is not UTF-8', () => basic(fixture.resourceServer.id, '%ff')],
+  ['has NUL', () => basic(`${fixture.resourceServer.id}%00`, 'x')],
+  ['is followed by more', () => `${fixture.resourceServer.authorization} x`],
+])(
+  '[6749-2.3.1-3][6749-5.2-2] a Basic header that %s gets 401 and a challenge',
+  async (_name, authorization) => {
+    const answer = await introspectAs(authorization())
+    await expectRefusalFor(server, answer, {
+      status: 401,
+      error: 'invalid_client',
+      reason: 'credentials_malformed',
+    })
+    expect(answer.headers.get('www-authenticate')).toMatch(/^Basic realm="[^"\\]+"/)
+  },
+)
+
+test('[6749-2.3.1-4] the scheme may be written in any case', async () => {
+  for (const scheme of ['bAsIc', 'BASIC', 'basic']) {
+    const authorization = fixture.resourceServer.authorization.replace('Basic', scheme)
+    expect((await introspectAs(authorization)).status).toBe(200)
+  }
+})
+
+test('[6749-2.3.1-5] credentials in the query are not used and not logged', async () => {
+  const { id, secret } = fixture.resourceServer
+  const query = new URLSearchParams({ client_id: id, client_secret: secret, foo: 'query-canary' })
+  const refused = await server.post(`/oauth/introspect?${query}`, { token: 'x' })
+  await expectRefusalFor(server, refused, { error: 'invalid_client', reason: 'credentials_missing' })
+  const form = { grant_type: JWT_BEARER, assertion: await fixture.assertion() }
+  expect((await server.post(`/oauth/token?${query}`, form)).status).toBe(200)
+  const log = JSON.stringify(server.logs())
+  expect(log).not.toContain('query-canary')
+  expect(log).not.toContain(secret)
+})
+
+test('[6749-2.3.1-6] a client_id that is not the authenticated one is refused', async () => {
+  const { authorization, id } = fixture.resourceServer
+  const other = await server.createFixture()
+  const answer = await introspectAs(authorization, { client_id: other.resourceServer.id })
+  await expectRefusalFor(server, answer, { error: 'invalid_request', reason: 'request_malformed' })
+  expect((await introspectAs(authorization, { client_id: id })).status).toBe(200)
+})
+
+// Last: from now on wrong credentials from this address are answered 429 for a minute.
+test('[6749-2.3.1-7] guessing secrets is slowed down, whoever is guessed at', async () => {
+  const { id, authorization } = fixture.resourceServer
+  const wrongSecret = await introspectAs(basic(id, 'wrong'))
+  const unknownClient = await introspectAs(basic('rs_nobody', 'wrong'))
+  for (const answer of [wrongSecret, unknownClient]) {
+    await expectRefusalFor(server, answer, {
+      status: 401,
+      error: 'invalid_client',
+      reason: 'credentials_invalid',
+    })
+  }
+  expect(unknownClient.text).toBe(wrongSecret.text)
+
+  const statuses = new Map<number, number>()
+  for (let round = 0; round < 50; round++) {
+    const guesses = Array.from({ length: 20 }, (_, index) =>
+      introspectAs(basic(id, `wrong-${round}-${index}`)),
+    )
+    for (const { status } of await Promise.all(guesses)) {
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+  }
+  expect([...statuses.keys()].sort()).toEqual([401, 429])
+  expect(statuses.get(401)).toBeLessThan(100)
+
+  const throttled = await introspectAs(basic(id, 'wrong'))
+  await expectRefusalFor(server, throttled, {
+    status: 429,
+    error: 'temporarily_unavailable',
+    reason: 'too_many_requests',
+  })
+  expect(Number(throttled.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+
+  // Behind one address there may be many callers: a guesser must not close the endpoint to the honest ones.
+  expect((await introspectAs(authorization)).status).toBe(200)
+})

@@ -1,0 +1,218 @@
+import { expect, test } from '@jest/globals'
+import { decode, signCompact } from '../support/jwt.ts'
+import { type Answer, toAnswer } from '../support/server.ts'
+import { forge, PLACES, usePlaces } from './jwt-places.ts'
+
+const places = usePlaces()
+
+/**
+ * Each kind of JWT of this server's world, made as dangerous as it can be: by the right key for some place, with
+ * all the claims that a good one has there, so that only its kind speaks against it.
+ */
+type Kind = { sign: () => Promise<string>; acceptedAs: readonly string[] }
+
+const KINDS = {
+  'an access token': {
+    sign: () => places.fixture.getToken(),
+    acceptedAs: ['a token at introspection'],
+  },
+  'an access token for the management API': {
+    sign: () => places.server.operatorToken(),
+    acceptedAs: ['a token for the management API', 'the Bearer of an introspection caller'],
+  },
+  'a grant assertion': {
+    sign: () => byAccount('authorization-grant+jwt', places.server.tokenEndpoint),
+    acceptedAs: ['an assertion'],
+  },
+  'a grant assertion without a type': {
+    sign: () => byAccount(undefined, places.server.tokenEndpoint),
+    acceptedAs: ['an assertion'],
+  },
+  'a client assertion': {
+    sign: () => byAccount('client-authentication+jwt', places.server.issuer),
+    acceptedAs: [],
+  },
+  'a DPoP proof with claims of an assertion': {
+    sign: () =>
+      byAccount('dpop+jwt', places.server.tokenEndpoint, { htm: 'POST', htu: places.server.tokenEndpoint }),
+    acceptedAs: [],
+  },
+  'an access token signed by the account': {
+    sign: () => byAccount('at+jwt', places.server.tokenEndpoint, { client_id: places.fixture.accountId }),
+    acceptedAs: [],
+  },
+  'an introspection response': {
+    sign: () => byServer('token-introspection+jwt', { token_introspection: { active: true } }),
+    acceptedAs: [],
+  },
+  'signed metadata': {
+    sign: () => byServer(undefined, { issuer: places.server.issuer }),
+    acceptedAs: [],
+  },
+  'signed metadata with a plain type': {
+    sign: () => byServer('JWT', { issuer: places.server.issuer }),
+    acceptedAs: [],
+  },
+  'an ID token': {
+    sign: () => byServer('JWT', { nonce: 'n', auth_time: 1 }),
+    acceptedAs: [],
+  },
+  'a logout token': {
+    sign: () => byServer('logout+jwt', { events: {} }),
+    acceptedAs: [],
+  },
+  'a security event token': {
+    sign: () => byServer('secevent+jwt', { events: {} }),
+    acceptedAs: [],
+  },
+  'an authorization request': {
+    sign: () =>
+      byAccount('oauth-authz-req+jwt', places.server.issuer, { client_id: places.fixture.accountId }),
+    acceptedAs: [],
+  },
+} satisfies Record<string, Kind>
+
+/** Signed by the account, with all the claims of a good grant assertion. */
+function byAccount(
+  typ: string | undefined,
+  aud: string,
+  more: Record<string, unknown> = {},
+): Promise<string> {
+  return places.fixture.assertion({ aud, ...more }, typ === undefined ? {} : { typ })
+}
+
+/** Signed by the server's own key, with all the claims of a live access token. */
+async function byServer(typ: string | undefined, more: Record<string, unknown>): Promise<string> {
+  const place = places.at('a token at introspection')
+  return forge(place, place.header({ typ }), place.claims(more))
+}
+
+/** Every parameter and header of this server that takes a JWT. */
+const OTHER_PLACES: Record<string, (jwt: string) => Promise<Answer>> = {
+  'a client assertion at the token endpoint': async (client_assertion) =>
+    places.server.post('/oauth/token', {
+      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      assertion: await places.fixture.assertion(),
+      client_assertion,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    }),
+  'a client assertion at introspection': async (client_assertion) =>
+    places.server.post('/oauth/introspect', {
+      token: await places.fixture.getToken(),
+      client_assertion,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    }),
+  'the Bearer of an introspection caller': async (jwt) =>
+    places.server.post(
+      '/oauth/introspect',
+      { token: await places.fixture.getToken() },
+      { authorization: `Bearer ${jwt}` },
+    ),
+  'a DPoP header': async (DPoP) =>
+    toAnswer(await fetch(`${places.server.url}/api/v1/me`, { headers: { DPoP } })),
+}
+
+const kindNames = Object.keys(KINDS) as (keyof typeof KINDS)[]
+
+test.each(kindNames.flatMap((kind) => PLACES.map((place) => [kind, place] as const)))(
+  '[8725-3.12-1] %s as %s: accepted only where it belongs',
+  async (kind, name) => {
+    const { sign, acceptedAs }: Kind = KINDS[kind]
+    const jwt = await sign()
+    if (acceptedAs.includes(name)) await places.at(name).expectAccepted(jwt)
+    else await places.at(name).expectRefused(jwt)
+  },
+)
+
+test.each(kindNames.flatMap((kind) => Object.keys(OTHER_PLACES).map((place) => [kind, place] as const)))(
+  '[8725-3.12-1] %s as %s: accepted only where it belongs (client assertions and DPoP are not built yet)',
+  async (kind, name) => {
+    const { sign, acceptedAs }: Kind = KINDS[kind]
+    const jwt = await sign()
+    const answer = await OTHER_PLACES[name]!(jwt)
+    if (acceptedAs.includes(name)) {
+      // Its account may introspect, but the token is for another resource server.
+      expect(answer).toMatchObject({ status: 200, body: { active: false } })
+      return
+    }
+    expect([400, 401]).toContain(answer.status)
+    expect(answer.body.access_token).toBeUndefined()
+    expect(answer.body.active).toBeUndefined()
+    expect(answer.text).not.toContain(jwt.split('.')[2])
+  },
+)
+
+test('[8725-3.12-1] opaque tokens are no assertions and open no other resource server', async () => {
+  const account = await places.server.createFixture({ algorithm: 'ES256', tokenFormat: 'opaque' })
+  const token = await account.getToken()
+  expect((await account.introspect(token)).body.active).toBe(true)
+  for (const name of PLACES) await places.at(name).expectRefused(token)
+})
+
+const SPELLINGS = (type: string) => [type, `application/${type}`, type.toUpperCase(), `APPLICATION/${type}`]
+
+test.each(SPELLINGS('at+jwt'))(
+  '[8725-3.11-1] typ %s is that of an access token, and of no assertion',
+  async (typ) => {
+    for (const name of ['a token at introspection', 'a token for the management API'] as const) {
+      const place = places.at(name)
+      await place.expectAccepted(await forge(place, place.header({ typ }), place.claims()))
+    }
+    const place = places.at('an assertion')
+    await place.expectRefused(await forge(place, place.header({ typ }), place.claims()))
+  },
+)
+
+test.each([...SPELLINGS('JWT'), ...SPELLINGS('authorization-grant+jwt')])(
+  '[8725-3.11-1] typ %s is that of an assertion, and of no access token',
+  async (typ) => {
+    const place = places.at('an assertion')
+    await place.expectAccepted(await forge(place, place.header({ typ }), place.claims()))
+    for (const name of ['a token at introspection', 'a token for the management API'] as const) {
+      const other = places.at(name)
+      await other.expectRefused(await forge(other, other.header({ typ }), other.claims()))
+    }
+  },
+)
+
+test.each([
+  '',
+  ' ',
+  'at+jwt ',
+  ' JWT',
+  'text/at+jwt',
+  'application/',
+  'application/application/at+jwt',
+  'JWT;charset=utf-8',
+  'at+jwt+jwt',
+  'JOSE',
+  'JOSE+JSON',
+])('[8725-3.11-1] typ %j is no known type anywhere', async (typ) => {
+  for (const name of PLACES) {
+    const place = places.at(name)
+    await place.expectRefused(await forge(place, place.header({ typ }), place.claims()))
+  }
+})
+
+test('[8725-3.12-1] a service account that registers the server’s own public key gains nothing by it', async () => {
+  const { server, fixture, keyRing } = places
+  const [ours] = keyRing.jwks().keys.filter((key) => key.alg === 'ES256')
+  const { use: _use, ...jwk } = ours!
+  const { status, body } = await server.api('POST', `${fixture.accountPath}/keys`, {
+    type: 'public_key',
+    public_key: jwk,
+  })
+  const place = places.at('an assertion')
+  await place.expectRefused(await fixture.getToken())
+  await place.expectRefused(await server.operatorToken())
+  if (status === 201) await server.api('DELETE', `${fixture.accountPath}/keys/${body.key.id}`)
+  else expect(status).toBe(409)
+})
+
+test('[8725-3.12-1] an assertion for one account is no access token, even with every claim of one', async () => {
+  const { fixture } = places
+  const { claims } = decode(await fixture.getToken())
+  const header = { alg: 'RS256', kid: fixture.keyId, typ: 'at+jwt' }
+  const jwt = await signCompact(header, claims, fixture.keyPair.privateKey)
+  for (const place of PLACES) await places.at(place).expectRefused(jwt)
+})

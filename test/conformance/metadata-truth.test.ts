@@ -1,0 +1,167 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
+import { expectRefusal } from './support.ts'
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+const CLIENT_ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+/** What a server like this one might advertise. Whatever it does advertise must work, the rest must not. */
+const GRANT_TYPES = [
+  JWT_BEARER,
+  'client_credentials',
+  'authorization_code',
+  'implicit',
+  'password',
+  'refresh_token',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:saml2-bearer',
+  'urn:openid:params:grant-type:ciba',
+]
+const AUTH_METHODS = [
+  'none',
+  'client_secret_basic',
+  'client_secret_post',
+  'client_secret_jwt',
+  'private_key_jwt',
+  'tls_client_auth',
+  'Bearer',
+]
+
+let server: TestServer
+let fixture: Fixture
+let document: Record<string, string[] | string | undefined>
+
+beforeAll(async () => {
+  server = await startTestServer()
+  fixture = await server.createFixture({ permissions: ['read', 'tokens:introspect'] })
+  document = await getJson(`${server.issuer}/.well-known/oauth-authorization-server`)
+})
+
+afterAll(() => server.close())
+
+async function getJson(url: string): Promise<Answer['body']> {
+  return (await toAnswer(await fetch(url))).body
+}
+
+/** A request that would succeed if the grant were there. */
+async function useGrant(grantType: string): Promise<Answer> {
+  const assertion = await fixture.assertion()
+  return server.post('/oauth/token', {
+    grant_type: grantType,
+    assertion,
+    ...(grantType === JWT_BEARER ? {} : await toCredentials('private_key_jwt')),
+    code: 'x',
+    username: fixture.accountId,
+    password: 'x',
+    refresh_token: 'x',
+    subject_token: assertion,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    device_code: 'x',
+    scope: 'read',
+  })
+}
+
+/** The form members of a method that authenticates in the body. */
+async function toCredentials(method: string): Promise<Record<string, string>> {
+  if (method === 'client_secret_post')
+    return { client_id: fixture.resourceServer.id, client_secret: fixture.resourceServer.secret }
+  if (method === 'private_key_jwt' || method === 'client_secret_jwt')
+    return {
+      client_assertion_type: CLIENT_ASSERTION_TYPE,
+      client_assertion: await fixture.assertion({ aud: server.issuer }, { typ: 'client-authentication+jwt' }),
+    }
+  if (method === 'tls_client_auth') return { client_id: fixture.resourceServer.id }
+  return {}
+}
+
+async function toHeaders(method: string): Promise<Record<string, string>> {
+  if (method === 'client_secret_basic') return { authorization: fixture.resourceServer.authorization }
+  if (method === 'Bearer') return { authorization: `Bearer ${await fixture.getToken()}` }
+  return {}
+}
+
+/** A request with good credentials of that kind, to an endpoint that needs nothing else. */
+async function authenticate(path: string, form: Record<string, string>, method: string): Promise<Answer> {
+  return server.post(path, { ...form, ...(await toCredentials(method)) }, await toHeaders(method))
+}
+
+describe('every advertised member is one that is known here, and works', () => {
+  test('[8414-ext-2] nothing is advertised that this test does not try', () => {
+    const tried = {
+      grant_types_supported: GRANT_TYPES,
+      token_endpoint_auth_methods_supported: AUTH_METHODS,
+      introspection_endpoint_auth_methods_supported: AUTH_METHODS,
+      response_types_supported: ['none'],
+    } as const
+    for (const [member, value] of Object.entries(document)) {
+      if (!Array.isArray(value)) continue
+      expect(tried).toHaveProperty(member)
+      const known: readonly string[] = tried[member as keyof typeof tried]
+      expect(value.filter((item) => !known.includes(item))).toEqual([])
+    }
+  })
+
+  test('[8414-ext-2] every advertised location is served, and is below the issuer', async () => {
+    const urls = Object.entries(document).filter(([name]) => /_(endpoint|uri|documentation)$/.test(name))
+    expect(urls.length).toBeGreaterThan(0)
+    for (const [, url] of urls) {
+      expect(String(url).startsWith(`${server.issuer}/`)).toBe(true)
+      expect((await fetch(String(url))).status).not.toBe(404)
+    }
+  })
+
+  test.each(['authorize', 'par', 'register', 'userinfo', 'device_authorization', 'revoke', 'logout'])(
+    '[8414-ext-2] /oauth/%s is served exactly if it is advertised',
+    async (name) => {
+      const url = `${server.issuer}/oauth/${name}`
+      const isServed = (await fetch(url, { method: 'POST' })).status !== 404
+      expect(isServed).toBe(Object.values(document).includes(url))
+    },
+  )
+})
+
+test.each(GRANT_TYPES)('[8414-ext-2] the grant %s works exactly if it is advertised', async (grantType) => {
+  const answer = await useGrant(grantType)
+  if (document.grant_types_supported?.includes(grantType)) expect(answer.status).toBe(200)
+  else expect([answer.body.error, answer.status]).toEqual(['invalid_client', 400])
+})
+
+test.each(GRANT_TYPES)(
+  '[8414-ext-2] the grant %s is refused by name, without credentials, unless it is advertised',
+  async (grantType) => {
+    if (document.grant_types_supported?.includes(grantType)) return
+    const answer = await server.post('/oauth/token', { grant_type: grantType, assertion: 'x' })
+    expectRefusal(answer, 400, 'unsupported_grant_type')
+  },
+)
+
+describe('at the token endpoint', () => {
+  test.each(AUTH_METHODS)('[8414-ext-2] %s works exactly if it is advertised', async (method) => {
+    if (method === 'tls_client_auth') return
+    const form = { grant_type: JWT_BEARER, assertion: await fixture.assertion(), scope: 'read' }
+    const answer = await authenticate('/oauth/token', form, method)
+    if (document.token_endpoint_auth_methods_supported?.includes(method)) expect(answer.status).toBe(200)
+    else expectRefusal(answer, 'client_secret_basic Bearer'.includes(method) ? 401 : 400, 'invalid_client')
+  })
+})
+
+describe('at the introspection endpoint', () => {
+  test.each(AUTH_METHODS)('[8414-ext-2] %s works exactly if it is advertised', async (method) => {
+    const answer = await authenticate('/oauth/introspect', { token: await fixture.getToken() }, method)
+    if (document.introspection_endpoint_auth_methods_supported?.includes(method))
+      expect(answer.body).toMatchObject({ active: true, client_id: fixture.accountId })
+    else expectRefusal(answer, /^client_secret|_jwt$/.test(method) ? 401 : 400, 'invalid_client')
+  })
+})
+
+test('[8414-ext-2] each algorithm that resource servers may choose has a published key', async () => {
+  const { keys } = await getJson(document.jwks_uri as string)
+  for (const signingAlgorithm of ['ES256', 'RS256', 'EdDSA'] as const) {
+    const chosen = await server.createFixture({ algorithm: 'ES256', signingAlgorithm })
+    const [header = ''] = (await chosen.getToken()).split('.')
+    const { alg, kid } = JSON.parse(Buffer.from(header, 'base64url').toString())
+    expect(keys).toContainEqual(expect.objectContaining({ alg, kid }))
+    expect(alg).toBe(signingAlgorithm)
+  }
+})

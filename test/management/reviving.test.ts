@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { type Client, createClient, expectProblem } from '../support/management.ts'
+import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+
+let server: TestServer
+let powerful: Fixture
+let keyPath: string
+/** Manages the accounts of the organization, and may do nothing else. */
+let manager: Client
+
+beforeAll(async () => {
+  server = await startTestServer()
+  powerful = await server.createFixture({ algorithm: 'ES256' })
+  keyPath = `${powerful.accountPath}/keys/${powerful.keyId}`
+  manager = await createClient(server, {
+    organizationId: powerful.organizationId,
+    permissions: ['service_accounts:read', 'service_accounts:manage'],
+  })
+})
+
+afterAll(() => server.close())
+
+test('nobody enables a key of an account that may do more than they may', async () => {
+  await must(manager.call('PATCH', keyPath, { status: 'disabled' }))
+  expectProblem(await manager.call('PATCH', keyPath, { status: 'active' }), 403, 'permission_not_held')
+  expect((await powerful.requestToken()).status).toBe(400)
+  await must(server.api('PATCH', keyPath, { status: 'active' }))
+  expect((await powerful.requestToken()).status).toBe(200)
+})
+
+test('nobody prolongs a key of an account that may do more than they may; shortening it is open to them', async () => {
+  const soon = new Date(server.clock.now() + 3_600_000).toISOString()
+  const later = new Date(server.clock.now() + 7_200_000).toISOString()
+  await must(manager.call('PATCH', keyPath, { expires_at: soon }))
+  for (const expires_at of [later, null])
+    expectProblem(await manager.call('PATCH', keyPath, { expires_at }), 403, 'permission_not_held')
+  await must(server.api('PATCH', keyPath, { expires_at: null }))
+})
+
+test('nobody enables an account that may do more than they may', async () => {
+  const { accountPath } = powerful
+  await must(manager.call('PATCH', accountPath, { status: 'disabled' }))
+  expectProblem(await manager.call('PATCH', accountPath, { status: 'active' }), 403, 'permission_not_held')
+  expectProblem(
+    await manager.call('PATCH', accountPath, { status: 'active', name: 'x' }),
+    403,
+    'permission_not_held',
+  )
+  await must(manager.call('PATCH', accountPath, { status: 'active', permissions: [] }))
+})
