@@ -6,6 +6,7 @@ import { showTime, toQueryTime } from '../time.ts'
 
 type FilterQuery = Partial<Record<'actor' | 'target' | 'action' | 'from' | 'to', string>>
 
+/** `GET /organizations/{org}/audit-events`: one page of the trail, newest first, as far as the filter lets through. */
 export async function listAuditEvents(call: Call): Promise<Reply> {
   const { services, actor } = call
   const filter = toFilter(call.query)

@@ -15,12 +15,14 @@ type PolicyInput = Partial<{
   extra_audiences: string[]
 }>
 
+/** `GET /organizations/{org}/service-accounts`: one page of them. */
 export async function listServiceAccounts(call: Call): Promise<Reply> {
   const { services, actor } = call
   const listing = await directory.listServiceAccounts(services, actor, organizationOf(call), pageOf(call))
   return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
 }
 
+/** `POST /organizations/{org}/service-accounts`: a new account, with its first key when one is asked for. */
 export async function createServiceAccount(call: Call): Promise<Reply> {
   const { name, slug, description, owner_contact, permissions, assertion_policy, initial_key } = call.body
   const { account, initialKey } = await directory.createServiceAccount(
@@ -48,11 +50,13 @@ export async function createServiceAccount(call: Call): Promise<Reply> {
   }
 }
 
+/** `GET /organizations/{org}/service-accounts/{acc}`: one account. */
 export async function getServiceAccount(call: Call): Promise<Reply> {
   const { account } = await readServiceAccount(call.services.db, call.actor, accountOf(call))
   return { status: 200, body: present(account) }
 }
 
+/** `PATCH /organizations/{org}/service-accounts/{acc}`: name, status, policy or the whole list of permissions. */
 export async function updateServiceAccount(call: Call): Promise<Reply> {
   const { name, description, owner_contact, status, permissions, assertion_policy } = call.body
   const account = await directory.updateServiceAccount(call.services, call.actor, accountOf(call), {
@@ -66,6 +70,7 @@ export async function updateServiceAccount(call: Call): Promise<Reply> {
   return { status: 200, body: present(account) }
 }
 
+/** `DELETE /organizations/{org}/service-accounts/{acc}`: removes it, revokes its keys and ends its tokens. */
 export async function deleteServiceAccount(call: Call): Promise<Reply> {
   await directory.deleteServiceAccount(call.services, call.actor, accountOf(call))
   return { status: 204 }
