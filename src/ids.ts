@@ -18,16 +18,6 @@ export function newId(prefix: IdPrefix, nowMilliseconds: number): string {
   return `${prefix}_${encodeTime(nowMilliseconds)}${randomCharacters()}`
 }
 
-/** When an id was made, in milliseconds since the epoch; undefined for what is not an id of that kind. */
-export function timeOfId(prefix: IdPrefix, id: string): number | undefined {
-  if (!isId(prefix, id)) return undefined
-  let time = 0
-  for (const character of id.slice(prefix.length + 1, prefix.length + 1 + TIME_CHARACTERS)) {
-    time = time * 32 + ALPHABET.indexOf(character)
-  }
-  return time
-}
-
 /** Whether the text has the form of an id of that kind. */
 export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(`${prefix}_`) && ID_BODY.test(text.slice(prefix.length + 1))

@@ -19,7 +19,7 @@ export type Actor = {
 export type RequestFacts = { requestId: string | null; ip: string | null; userAgent: string | null }
 
 /** `created_by` of what no account made. */
-export const SYSTEM = 'system'
+const SYSTEM = 'system'
 
 /** The server itself, at its first start and at its command line: whoever runs it may do everything. */
 export const systemActor: Actor = {

@@ -80,7 +80,7 @@ export function createTokenInspector(options: TokenInspectorOptions) {
 }
 
 /** Pure: what the database's present answer means at `now` (milliseconds). */
-export function findInactivity(record: TokenRecord, now: number): Inactivity | undefined {
+function findInactivity(record: TokenRecord, now: number): Inactivity | undefined {
   if (now >= record.expiresAt.getTime()) return 'expired'
   if (now + CLOCK_SKEW_SECONDS * 1000 < record.issuedAt.getTime()) return 'not_yet_valid'
   if (record.revokedAt !== null) return 'revoked'
