@@ -66,7 +66,7 @@ test('the configuration cannot be changed after it was read', () => {
   expect(Object.isFrozen(parseConfig({}))).toBe(true)
 })
 
-describe('[8414-2-1][bis-1] an issuer that is not a plain URL is refused', () => {
+describe('an issuer that is not a plain URL is refused', () => {
   test.each([
     ['foo', 'absolute URL'],
     ['ftp://id.example.com', 'https URL'],
@@ -77,7 +77,7 @@ describe('[8414-2-1][bis-1] an issuer that is not a plain URL is refused', () =>
     ['https://user:secret@id.example.com', 'user name'],
     ['https://ID.example.com', 'normal form, https://id.example.com'],
     ['https://id.example.com:443', 'normal form'],
-  ])('%s', (issuer, reason) => {
+  ])('[8414-2-1] %s', (issuer, reason) => {
     expect(() => parseConfig({ COUNTERSIGN_ISSUER: issuer })).toThrow(new RegExp(reason))
   })
 })
@@ -92,7 +92,7 @@ test.each(['https://id.example.com', 'https://id.example.com/tenant', 'http://lo
 describe('in production', () => {
   const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://db/x' }
 
-  test('an issuer must be set', () => {
+  test('[bis-1] an issuer must be set', () => {
     expect(() => parseConfig(production)).toThrow('COUNTERSIGN_ISSUER must be set')
   })
 

@@ -7,7 +7,7 @@ import { requireCandidates } from './keys.ts'
 import { createSignatureVerifier } from './signature.ts'
 
 /** Larger assertions are refused before any work is done on them. Two hundred extra claims still fit. */
-export const MAX_ASSERTION_LENGTH = 16_384
+const MAX_ASSERTION_LENGTH = 16_384
 /** RFC 8725 §3.11; the WIMSE drafts name the second, most clients send the first or nothing. */
 const GRANT_TYPES: readonly (string | undefined)[] = [undefined, 'jwt', 'authorization-grant+jwt']
 const MAX_ISSUER_LENGTH = 320

@@ -38,6 +38,7 @@ export type AccountKind = 'service_account' | 'administrator'
 /** `expired` is not stored: it is what an active key is after its `expires_at`. */
 export type KeyStatus = 'active' | 'disabled' | 'revoked'
 export type KeyType = 'rsa' | 'public_key' | 'api_token'
+/** The signature algorithms of assertions. A key serves exactly one (RFC 8725 §3.1). */
 export type KeyAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
 export type SigningAlgorithm = 'ES256' | 'RS256' | 'EdDSA'
 export type TokenFormat = 'jwt' | 'opaque'
@@ -72,8 +73,11 @@ export type Delegation = {
   permissions: { resourceServerId: string; permission: string }[]
 }
 
-/** The public members of a key, canonical (RFC 7517, RFC 7518 §6, RFC 8037 §2). */
-export type PublicJwk = { kty: string; n?: string; e?: string; crv?: string; x?: string; y?: string }
+/** A public key in canonical form: exactly the members that its thumbprint is made of (RFC 7638 §3.2). */
+export type PublicJwk =
+  | { kty: 'RSA'; n: string; e: string }
+  | { kty: 'EC'; crv: 'P-256' | 'P-384'; x: string; y: string }
+  | { kty: 'OKP'; crv: 'Ed25519'; x: string }
 
 type OrganizationsTable = {
   id: string

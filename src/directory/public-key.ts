@@ -1,18 +1,10 @@
 import { createHash, type KeyObject } from 'node:crypto'
+import type { KeyAlgorithm, PublicJwk } from '../database/tables.ts'
 import { declaredKid, keyFromJwk, type UntrustedJwk } from './jwk.ts'
 import { keyFault } from './key-fault.ts'
 import { type KeyKind, requireStrongKey } from './key-strength.ts'
 import { hasPemBlock, keyFromPem } from './pem.ts'
 import { assertNoPrivateMembers, assertNoPrivateText } from './private-key.ts'
-
-/** The signature algorithms of assertions. A key serves exactly one (RFC 8725 §3.1). */
-export type KeyAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
-
-/** A public key in canonical form: exactly the members that the RFC 7638 thumbprint is made of. */
-export type PublicJwk =
-  | { kty: 'RSA'; n: string; e: string }
-  | { kty: 'EC'; crv: 'P-256' | 'P-384'; x: string; y: string }
-  | { kty: 'OKP'; crv: 'Ed25519'; x: string }
 
 /** What is kept of a key. */
 export type PublicKeyMaterial = {
@@ -74,7 +66,7 @@ export function parsePublicKey(
  * The RFC 7638 SHA-256 thumbprint of a canonical key, base64url. A private key's public half gives the
  * same one (§3.2.1).
  */
-export function thumbprintOf(key: PublicJwk): string {
+function thumbprintOf(key: PublicJwk): string {
   return createHash('sha256').update(thumbprintInput(key)).digest('base64url')
 }
 

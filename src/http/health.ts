@@ -10,6 +10,14 @@ export type Unreadiness = 'draining' | 'database_unreachable' | 'migrations_pend
  */
 export function createHealthRouter(findUnreadiness: () => Promise<Unreadiness | undefined>): Router {
   const router = Router({ caseSensitive: true, strict: true })
+  // Anybody may ask, as often as they like: those who ask at once share one look at the database.
+  let underWay: Promise<Unreadiness | undefined> | undefined
+  const look = () => {
+    underWay ??= findUnreadiness().finally(() => {
+      underWay = undefined
+    })
+    return underWay
+  }
   router
     .route('/health/live')
     .get((_req, res) => {
@@ -20,7 +28,7 @@ export function createHealthRouter(findUnreadiness: () => Promise<Unreadiness | 
   router
     .route('/health/ready')
     .get(async (_req, res) => {
-      const cause = await findUnreadiness()
+      const cause = await look()
       res.setHeader('Cache-Control', 'no-store')
       res
         .status(cause === undefined ? 200 : 503)

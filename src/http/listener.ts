@@ -2,6 +2,11 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { OperatorError } from '../errors.ts'
 
+/**
+ * How long a caller may take to send headers and a whole request of ours, 128 KB at most, and how often that is
+ * looked at. Node's own five minutes would let few callers hold many connections and half-read bodies.
+ */
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 2_000 }
 /** How long requests under way may take to finish once the server is told to stop. */
 const DRAIN_MILLISECONDS = 10_000
 /** How soon a kept-alive connection is closed once its last request is answered. */
@@ -19,7 +24,7 @@ export async function listen(
   app: RequestListener,
   address: { host: string; port: number },
 ): Promise<Listener> {
-  const server = createServer(app)
+  const server = createServer(LIMITS, app)
   await bind(server, address)
   const { port } = server.address() as AddressInfo
   return { port, drain: () => drain(server) }

@@ -34,8 +34,8 @@ const PACKAGED_EXPLORER = 'openapi-explorer/dist/browser/openapi-explorer.min.js
  * Everything comes from this server; nothing is asked of another. The pages only show: they have no place for
  * a token and send no requests to the API.
  */
-export function createReferencePage(options: { openapiPath?: string } = {}): Router {
-  const yaml = readFileSync(options.openapiPath ?? contractPath(), 'utf8')
+export function createReferencePage(): Router {
+  const yaml = readFileSync(contractPath(), 'utf8')
   const contract = parse(yaml) as Contract
   const files: Record<string, [type: string, body: string]> = {
     '/docs': ['text/html', PAGE],

@@ -26,7 +26,7 @@ const BAD_TOKEN: WireError = {
  * What the caller of an OAuth endpoint is told for each reason. Descriptions are fixed texts of ours within
  * the characters of RFC 6749 §5.2: no input is echoed, no message of a library passes.
  */
-export function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): WireError {
+function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): WireError {
   switch (reason) {
     case 'request_malformed':
       return invalidRequest('The request is malformed.')

@@ -17,7 +17,7 @@ import { newId } from '../ids.ts'
 import { unwrap, wrap } from './envelope.ts'
 
 /** What access tokens can be signed with; each always has one active key. */
-export const SIGNING_ALGORITHMS: readonly SigningAlgorithm[] = ['ES256', 'RS256', 'EdDSA']
+const SIGNING_ALGORITHMS: readonly SigningAlgorithm[] = ['ES256', 'RS256', 'EdDSA']
 const RSA_MODULUS_LENGTH = 2048
 
 /** A key that signs: its `kid` is its id. */

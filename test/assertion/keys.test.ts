@@ -10,7 +10,7 @@ const key = (id: string, changes: Partial<IssuerKey> = {}): IssuerKey => ({
   id,
   type: 'public_key',
   algorithm: 'RS256',
-  publicKey: { kty: 'RSA' },
+  publicKey: { kty: 'RSA', n: 'AQAB', e: 'AQAB' },
   status: 'active',
   notBefore: null,
   expiresAt: null,

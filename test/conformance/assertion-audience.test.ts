@@ -117,7 +117,7 @@ test('[7523-3.3d] no header of a request changes the audience that is expected',
   expect((await send(server.tokenEndpoint, forwarded)).status).toBe(200)
 })
 
-test('[7523-3.3e][7519-4.1.3-1] issuer and token endpoint are each accepted alone, as text and as an array of one', async () => {
+test('[7523-3.3e][7519-4.1.3-1][bis-12] issuer and token endpoint are each accepted alone, as text and as an array of one', async () => {
   await accepted(server.issuer)
   await accepted(server.tokenEndpoint)
   await accepted([server.issuer])

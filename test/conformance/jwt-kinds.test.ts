@@ -164,7 +164,7 @@ test.each(SPELLINGS('at+jwt'))(
 )
 
 test.each([...SPELLINGS('JWT'), ...SPELLINGS('authorization-grant+jwt')])(
-  '[8725-3.11-1] typ %s is that of an assertion, and of no access token',
+  '[8725-3.11-1][bis-13] typ %s is that of an assertion, and of no access token',
   async (typ) => {
     const place = places.at('an assertion')
     await place.expectAccepted(await forge(place, place.header({ typ }), place.claims()))
@@ -187,7 +187,7 @@ test.each([
   'at+jwt+jwt',
   'JOSE',
   'JOSE+JSON',
-])('[8725-3.11-1] typ %j is no known type anywhere', async (typ) => {
+])('[8725-3.11-1][bis-13] typ %j is no known type anywhere', async (typ) => {
   for (const name of PLACES) {
     const place = places.at(name)
     await place.expectRefused(await forge(place, place.header({ typ }), place.claims()))

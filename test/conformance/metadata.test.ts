@@ -31,7 +31,7 @@ async function get(from: TestServer, path: string, init: RequestInit = {}): Prom
 }
 
 describe('the document', () => {
-  test('[8414-2-1][8414-2-2][8414-2-3] names the issuer as configured, its endpoints, and no response type that promises anything', () => {
+  test('[8414-2-1][8414-2-2][8414-2-3][bis-1] names the issuer as configured, its endpoints, and no response type that promises anything', () => {
     expect(document).toMatchObject({
       issuer: server.issuer,
       token_endpoint: `${server.issuer}/oauth/token`,

@@ -5,7 +5,7 @@ import rows from './rows.json' with { type: 'json' }
 import unmet from './unmet.json' with { type: 'json' }
 
 const PAGE = new URL('../../docs/conformance.md', import.meta.url)
-/** A test names the rows it holds at the start of its title: `[7523-3.1a][7523-3.1b] …`. */
+/** A test names the rows it holds at the start of its own title, not of a `describe`: `[7523-3.1a][7523-3.1b] …`. */
 const ROW_IDS = /^(\[[^\]]+\])+/
 const UPDATE = process.env.UPDATE_CONFORMANCE === '1'
 

@@ -7,6 +7,7 @@ type FilterQuery = Partial<
   Record<'actor' | 'target' | 'action' | 'subject' | 'request_id' | 'from' | 'to', string>
 > & { include_tokens?: boolean }
 
+/** `GET /organizations/{org}/audit-events`: one page of the trail, newest first, as far as the filter lets through. */
 export async function listAuditEvents(call: Call): Promise<Reply> {
   const { services, actor } = call
   const filter = toFilter(call.query)

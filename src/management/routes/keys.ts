@@ -11,6 +11,7 @@ type KeyInput = { name?: string; not_before?: string | null; expires_at?: string
   | { type: 'api_token' }
 )
 
+/** `GET …/keys`: one page of the account’s keys; revoked ones when `include_revoked` asks for them. */
 export async function listKeys(call: Call): Promise<Reply> {
   const { services, actor, query } = call
   const options = { includeRevoked: query.include_revoked === true }
@@ -20,6 +21,7 @@ export async function listKeys(call: Call): Promise<Reply> {
   return { status: 200, body: { items, next_cursor: listing.nextCursor } }
 }
 
+/** `POST …/keys`: generates or registers a key; a secret is in this answer alone. */
 export async function createKey(call: Call): Promise<Reply> {
   const path = accountOf(call)
   const created = await directory.createKey(call.services, call.actor, path, toKeyRequest(call.body, ''))
@@ -30,11 +32,13 @@ export async function createKey(call: Call): Promise<Reply> {
   }
 }
 
+/** `GET …/keys/{key}`: one key, also a revoked one. */
 export async function getKey(call: Call): Promise<Reply> {
   const key = await directory.getKey(call.services, call.actor, accountOf(call), keyOf(call))
   return { status: 200, body: presentKey(key, call.services.clock.now()) }
 }
 
+/** `PATCH …/keys/{key}`: name, state or expiry. */
 export async function updateKey(call: Call): Promise<Reply> {
   const { name, status, expires_at } = call.body
   const patch = { name, status, expiresAt: toTime(expires_at, '/expires_at') }
@@ -42,6 +46,7 @@ export async function updateKey(call: Call): Promise<Reply> {
   return { status: 200, body: presentKey(key, call.services.clock.now()) }
 }
 
+/** `DELETE …/keys/{key}`: revokes it for good. */
 export async function revokeKey(call: Call): Promise<Reply> {
   await directory.revokeKey(call.services, call.actor, accountOf(call), keyOf(call))
   return { status: 204 }

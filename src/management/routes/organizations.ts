@@ -13,11 +13,13 @@ type SettingsInput = Partial<{
   token_requests_per_minute: number | null
 }>
 
+/** `GET /organizations`: one page of all tenants. */
 export async function listOrganizations(call: Call): Promise<Reply> {
   const { items, nextCursor } = await directory.listOrganizations(call.services, call.actor, pageOf(call))
   return { status: 200, body: { items: items.map(present), next_cursor: nextCursor } }
 }
 
+/** `POST /organizations`: a new tenant. */
 export async function createOrganization({ services, actor, body }: Call): Promise<Reply> {
   const { slug, name, settings } = body
   const request = { slug, name, settings: toSettings(settings) }
@@ -25,11 +27,13 @@ export async function createOrganization({ services, actor, body }: Call): Promi
   return { status: 201, body: present(organization), location: `/organizations/${organization.id}` }
 }
 
+/** `GET /organizations/{org}`: one organization. */
 export async function getOrganization(call: Call): Promise<Reply> {
   const organization = await readOrganization(call.services.db, call.actor, organizationOf(call))
   return { status: 200, body: present(organization) }
 }
 
+/** `PATCH /organizations/{org}`: name, status or settings. */
 export async function updateOrganization(call: Call): Promise<Reply> {
   const { name, status, settings } = call.body
   const patch = { name, status, settings: toSettings(settings) }
@@ -42,6 +46,7 @@ export async function updateOrganization(call: Call): Promise<Reply> {
   return { status: 200, body: present(organization) }
 }
 
+/** `DELETE /organizations/{org}`: removes an organization without accounts. */
 export async function deleteOrganization(call: Call): Promise<Reply> {
   const confirmation = call.query.confirm as string | undefined
   await directory.deleteOrganization(call.services, call.actor, organizationOf(call), confirmation)

@@ -1,6 +1,7 @@
 import * as directory from '../../directory/permissions.ts'
 import { type Call, organizationOf, pageOf, type Reply } from '../route.ts'
 
+/** `GET /organizations/{org}/permissions`: one page of all that can be granted there. */
 export async function listPermissions(call: Call): Promise<Reply> {
   const { services, actor } = call
   const listing = await directory.listPermissions(services, actor, organizationOf(call), pageOf(call))

@@ -6,11 +6,13 @@ import { showTime } from '../time.ts'
 
 type PermissionInput = { name: string; description?: string }
 
+/** `GET /resource-servers`: one page of them. */
 export async function listResourceServers(call: Call): Promise<Reply> {
   const listing = await directory.listResourceServers(call.services, call.actor, pageOf(call))
   return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
 }
 
+/** `POST /resource-servers`: registers an API and what it defines. */
 export async function createResourceServer({ services, actor, body }: Call): Promise<Reply> {
   const server = await directory.createResourceServer(services, actor, {
     identifier: body.identifier,
@@ -23,11 +25,13 @@ export async function createResourceServer({ services, actor, body }: Call): Pro
   return { status: 201, body: present(server), location: `/resource-servers/${server.id}` }
 }
 
+/** `GET /resource-servers/{rs}`: one resource server. */
 export async function getResourceServer(call: Call): Promise<Reply> {
   const server = await directory.getResourceServer(call.services, call.actor, serverOf(call))
   return { status: 200, body: present(server) }
 }
 
+/** `PATCH /resource-servers/{rs}`: name, tokens or the whole list of permissions. */
 export async function updateResourceServer(call: Call): Promise<Reply> {
   const { body } = call
   const server = await directory.updateResourceServer(call.services, call.actor, serverOf(call), {
@@ -40,6 +44,7 @@ export async function updateResourceServer(call: Call): Promise<Reply> {
   return { status: 200, body: present(server) }
 }
 
+/** `DELETE /resource-servers/{rs}`: removes it with its secrets, and ends its tokens. */
 export async function deleteResourceServer(call: Call): Promise<Reply> {
   await directory.deleteResourceServer(call.services, call.actor, serverOf(call))
   return { status: 204 }

@@ -3,12 +3,14 @@ import * as directory from '../../directory/resource-server-secrets.ts'
 import { type Call, pageOf, type Reply } from '../route.ts'
 import { showTime } from '../time.ts'
 
+/** `GET /resource-servers/{rs}/secrets`: one page of them, obfuscated. */
 export async function listSecrets(call: Call): Promise<Reply> {
   const { services, actor } = call
   const listing = await directory.listResourceServerSecrets(services, actor, serverOf(call), pageOf(call))
   return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
 }
 
+/** `POST /resource-servers/{rs}/secrets`: a new secret, which is in this answer alone. */
 export async function createSecret(call: Call): Promise<Reply> {
   const { services, actor, body } = call
   const request = { name: body.name }
@@ -20,6 +22,7 @@ export async function createSecret(call: Call): Promise<Reply> {
   }
 }
 
+/** `DELETE /resource-servers/{rs}/secrets/{id}`: it stops working at once. */
 export async function deleteSecret(call: Call): Promise<Reply> {
   const { services, actor, params } = call
   await directory.deleteResourceServerSecret(services, actor, serverOf(call), params.id as string)

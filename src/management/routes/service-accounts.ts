@@ -16,6 +16,7 @@ type PolicyInput = Partial<{
   extra_audiences: string[]
 }>
 
+/** `GET /organizations/{org}/service-accounts`: one page of them. */
 export async function listServiceAccounts(call: Call): Promise<Reply> {
   const { services, actor } = call
   const organizationId = organizationOf(call)
@@ -24,6 +25,7 @@ export async function listServiceAccounts(call: Call): Promise<Reply> {
   return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
 }
 
+/** `POST /organizations/{org}/service-accounts`: a new account, with its first key when one is asked for. */
 export async function createServiceAccount(call: Call): Promise<Reply> {
   const { name, slug, description, owner_contact, assertion_policy, initial_key } = call.body
   const { account, initialKey } = await directory.createServiceAccount(
@@ -52,11 +54,13 @@ export async function createServiceAccount(call: Call): Promise<Reply> {
   }
 }
 
+/** `GET /organizations/{org}/service-accounts/{acc}`: one account. */
 export async function getServiceAccount(call: Call): Promise<Reply> {
   const { account } = await readServiceAccount(call.services.db, call.actor, accountOf(call))
   return { status: 200, body: present(account) }
 }
 
+/** `PATCH /organizations/{org}/service-accounts/{acc}`: name, status, policy or the whole list of permissions. */
 export async function updateServiceAccount(call: Call): Promise<Reply> {
   const { name, description, owner_contact, status, assertion_policy } = call.body
   const account = await directory.updateServiceAccount(call.services, call.actor, accountOf(call), {
@@ -71,6 +75,7 @@ export async function updateServiceAccount(call: Call): Promise<Reply> {
   return { status: 200, body: present(account) }
 }
 
+/** `DELETE /organizations/{org}/service-accounts/{acc}`: removes it, revokes its keys and ends its tokens. */
 export async function deleteServiceAccount(call: Call): Promise<Reply> {
   await directory.deleteServiceAccount(call.services, call.actor, accountOf(call))
   return { status: 204 }

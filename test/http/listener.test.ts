@@ -1,0 +1,29 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { expect, test } from '@jest/globals'
+import { listen } from '../../src/http/listener.ts'
+
+/** Sends the beginning of a request and then nothing; answers how many seconds the connection lived. */
+async function stall(port: number, beginning: string): Promise<number> {
+  const startedAt = performance.now()
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.resume()
+  socket.write(beginning)
+  await once(socket, 'close')
+  return (performance.now() - startedAt) / 1000
+}
+
+test('a caller that does not finish its request is let go', async () => {
+  const listener = await listen((req, res) => req.resume().once('end', () => res.end()), {
+    host: '127.0.0.1',
+    port: 0,
+  })
+  const [headers, body] = await Promise.all([
+    stall(listener.port, 'POST / HTTP/1.1\r\nHost: h\r\n'),
+    stall(listener.port, 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n'),
+  ])
+  await listener.drain()
+  expect(headers).toBeLessThan(15)
+  expect(body).toBeLessThan(20)
+})
