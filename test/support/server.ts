@@ -77,7 +77,12 @@ const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[kst]_
 
 /** With `connection`, `clock` and `issuer` of another server: a second node of the same installation. */
 export async function startTestServer(
-  options: { connection?: DatabaseConnection; clock?: TestClock; issuer?: string } = {},
+  options: {
+    connection?: DatabaseConnection
+    clock?: TestClock
+    issuer?: string
+    trustedProxies?: readonly string[]
+  } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? createTestClock()
   const database = options.connection === undefined ? await createTestDatabase() : undefined
@@ -112,7 +117,7 @@ export async function startTestServer(
   })
   handler = createApp({
     issuer,
-    trustedProxies: [],
+    trustedProxies: options.trustedProxies ?? [],
     connection,
     keyRing,
     keyEncryptionKey,
