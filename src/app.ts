@@ -127,7 +127,7 @@ export function createApp(options: AppOptions): Express {
     findResourceServerBySecret: (resourceServerId, secret) =>
       findCaller({ resourceServerId, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
-    trail: createTrail({ action: 'token.refused', askedBy: 'sender of an assertion' }),
+    trail: createTrail({ action: 'token.refused', askedBy: 'sender of a token request' }),
     onBug,
   })
   const management = createManagementRouter({

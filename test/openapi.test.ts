@@ -25,7 +25,7 @@ type Contract = {
   components: { responses: Record<string, Answer>; schemas: Record<string, Json> }
 }
 
-const METHODS = ['get', 'post', 'patch', 'delete'] as const
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
 
 const tellFaults: ErrorRequestHandler = (error, _req, res, _next) => {
   const paths = new Set((error.errors ?? []).map((fault: { path: string }) => fault.path))
@@ -41,7 +41,7 @@ const operations = Object.entries(contract.paths).flatMap(([path, item]) =>
       : [{ name: `${method.toUpperCase()} ${path}`, path, method, operation }]
   }),
 )
-const managed = operations.filter(({ path }) => path.startsWith('/api/v1/'))
+const managed = operations.filter(({ path }) => /^\/(api\/v1|sign-in)\//.test(path))
 const requests = managed.flatMap(({ name, path, method, operation }) =>
   Object.entries(operation.requestBody?.content ?? {}).flatMap(([type, media]) =>
     examplesOf(media).map(([title, body]) => ({

@@ -19,6 +19,7 @@ import { transact } from '../database/transaction.ts'
 import type { RequestFacts } from '../directory/actor.ts'
 import { normalizeEmail } from '../directory/administrators.ts'
 import { recordChanges } from '../directory/audit.ts'
+import { openidRedirectUri } from '../directory/identity-providers.ts'
 import { Refusal } from '../errors.ts'
 import { KEY_ENCRYPTION_KEY_BYTES, unwrap, wrap } from '../signing/envelope.ts'
 import type { OpenidPerson, OpenidProviders, OpenidRequest } from './openid-provider.ts'
@@ -30,11 +31,6 @@ import { beginSession } from './sessions.ts'
 
 /** How long somebody may take at the provider. */
 export const OPENID_REQUEST_SECONDS = 600
-
-/** Where the provider sends the browser back to; to be registered there. */
-export function openidRedirectUri(issuer: string): string {
-  return `${issuer}/sign-in/openid/callback`
-}
 
 type Services = AuthenticationServices & { openid: OpenidProviders }
 

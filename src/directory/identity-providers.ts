@@ -30,6 +30,11 @@ export function clientSecretId(organizationId: string): string {
   return `${organizationId} client secret`
 }
 
+/** Where a provider sends the browser back to; to be registered there. */
+export function openidRedirectUri(issuer: string): string {
+  return `${issuer}/sign-in/openid/callback`
+}
+
 /** Throws Refusal `resource_not_found` or `identity_provider_missing`. */
 export async function getIdentityProvider(
   { db }: Pick<DirectoryServices, 'db'>,

@@ -112,7 +112,7 @@ export async function updateRole(
   patch: RolePatch,
 ): Promise<Role> {
   return transact(db, async (trx) => {
-    const { organization, role } = await lockOwnRole(trx, actor, path)
+    const { organization, role } = await lockOwnRole(trx, actor, path, 'change')
     const asked = patch.permissions ?? role.permissions
     const after = {
       ...role,
@@ -134,7 +134,7 @@ export async function deleteRole({ db, clock }: Services, actor: Actor, path: Ro
   await transact(db, async (trx) => {
     const organization = await getOrganization(trx, actor, path.organizationId)
     if ((await findRole(trx, organization.id, path.roleId)) === undefined) return
-    const { role } = await lockOwnRole(trx, actor, path)
+    const { role } = await lockOwnRole(trx, actor, path, 'deletion')
     const holders = await countRoleHolders(trx, role.id)
     if (holders > 0) throw inUse(role.id, holders)
     await deleteRow(trx, role.id)
@@ -178,9 +178,10 @@ async function lockOwnRole(
   trx: Trx,
   actor: Actor,
   { organizationId, roleId }: RolePath,
+  purpose: 'change' | 'deletion',
 ): Promise<{ organization: OrganizationRow; role: Role }> {
   const organization = await getOrganization(trx, actor, organizationId)
-  await lockRole(trx, organization.id, roleId)
+  await lockRole(trx, organization.id, roleId, purpose)
   const role = requirePresent(await findRole(trx, organization.id, roleId), roleId)
   if (role.organizationId !== null) return { organization, role }
   throw new Refusal(

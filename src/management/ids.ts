@@ -8,6 +8,7 @@ const PARAMETERS: Readonly<Record<string, { prefix: IdPrefix; noun: Noun }>> = {
   acc: { prefix: 'acc', noun: 'service account' },
   role: { prefix: 'role', noun: 'role' },
   grp: { prefix: 'grp', noun: 'group' },
+  ses: { prefix: 'ses', noun: 'session' },
   key: { prefix: 'key', noun: 'key' },
   tok: { prefix: 'tok', noun: 'token' },
   rs: { prefix: 'rs', noun: 'resource server' },
@@ -22,7 +23,12 @@ export const requireIds: RequestHandler = (req, _res, next) => {
   for (const [name, value] of Object.entries(req.params)) {
     const parameter = PARAMETERS[name]
     if (parameter !== undefined && !isId(parameter.prefix, String(value)))
-      throw notFound(parameter.noun, String(value).slice(0, 100))
+      throw notFound(nounOf(parameter.noun, req.path), String(value).slice(0, 100))
   }
   next()
+}
+
+/** Accounts of both kinds have one form of id. */
+function nounOf(noun: Noun, path: string): Noun {
+  return noun === 'service account' && path.includes('/administrators/') ? 'administrator' : noun
 }

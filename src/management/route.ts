@@ -26,7 +26,7 @@ export type Reply =
   | { status: 201; body: unknown; location: string }
   | { status: 204 }
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** One line of the table: `any account` means that being authenticated is enough. */
 export type Route = readonly [

@@ -13,9 +13,22 @@ import { requireIds } from './ids.ts'
 import { LINES_TYPE, sendLines } from './lines.ts'
 import { answerProblems } from './problem.ts'
 import type { Route } from './route.ts'
+import {
+  createAdministrator,
+  deleteAdministrator,
+  getAdministrator,
+  inviteAgain,
+  listAdministrators,
+  updateAdministrator,
+} from './routes/administrators.ts'
 import { listAuditEvents } from './routes/audit-events.ts'
 import { listEffectivePermissions } from './routes/effective-permissions.ts'
 import { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from './routes/groups.ts'
+import {
+  deleteIdentityProvider,
+  getIdentityProvider,
+  putIdentityProvider,
+} from './routes/identity-provider.ts'
 import { createKey, getKey, listKeys, revokeKey, updateKey } from './routes/keys.ts'
 import { getMe } from './routes/me.ts'
 import {
@@ -42,10 +55,14 @@ import {
   listServiceAccounts,
   updateServiceAccount,
 } from './routes/service-accounts.ts'
+import { endAllSessions, endSession, listSessions } from './routes/sessions.ts'
 import { listTokens, revokeAllTokens, revokeToken } from './routes/tokens.ts'
 
 const ACCOUNTS = '/organizations/:org/service-accounts'
 const ACCOUNT = `${ACCOUNTS}/:acc`
+const ADMINISTRATORS = '/organizations/:org/administrators'
+const ADMINISTRATOR = `${ADMINISTRATORS}/:acc`
+const IDENTITY_PROVIDER = '/organizations/:org/identity-provider'
 const ROLES = '/organizations/:org/roles'
 const GROUPS = '/organizations/:org/groups'
 const RESOURCE_SERVER = '/resource-servers/:rs'
@@ -61,6 +78,20 @@ export const ROUTES: readonly Route[] = [
   ['DELETE', '/organizations/:org', 'organizations:manage', deleteOrganization],
   ['GET', '/organizations/:org/permissions', 'any account', listPermissions],
   ['GET', '/organizations/:org/audit-events', 'audit:read', listAuditEvents],
+
+  ['GET', IDENTITY_PROVIDER, 'organizations:read', getIdentityProvider],
+  ['PUT', IDENTITY_PROVIDER, 'organizations:manage', putIdentityProvider],
+  ['DELETE', IDENTITY_PROVIDER, 'organizations:manage', deleteIdentityProvider],
+
+  ['GET', ADMINISTRATORS, 'administrators:read', listAdministrators],
+  ['POST', ADMINISTRATORS, 'administrators:manage', createAdministrator],
+  ['GET', ADMINISTRATOR, 'administrators:read', getAdministrator],
+  ['PATCH', ADMINISTRATOR, 'administrators:manage', updateAdministrator],
+  ['DELETE', ADMINISTRATOR, 'administrators:manage', deleteAdministrator],
+  ['POST', `${ADMINISTRATOR}/invitation`, 'administrators:manage', inviteAgain],
+  ['GET', `${ADMINISTRATOR}/sessions`, 'administrators:read', listSessions],
+  ['DELETE', `${ADMINISTRATOR}/sessions`, 'administrators:manage', endAllSessions],
+  ['DELETE', `${ADMINISTRATOR}/sessions/:ses`, 'administrators:manage', endSession],
 
   ['GET', ACCOUNTS, 'service_accounts:read', listServiceAccounts],
   ['POST', ACCOUNTS, 'service_accounts:manage', createServiceAccount],

@@ -105,6 +105,41 @@ describe('claims that hold', () => {
   })
 })
 
+describe('the subject of a delegation', () => {
+  const delegation = { subjects: ['user-*', 'root', 'acc_*'], permissions: [] }
+
+  test.each(['user-1', 'user-', 'user-a@b.example', 'root', `user-${'x'.repeat(250)}`])('is %s', (sub) => {
+    expect(judge({ sub }, { delegation })).toMatchObject({ subject: sub })
+    expect(judge({ sub })).toBe('subject_not_allowed')
+  })
+
+  test.each([
+    'User-1',
+    'roots',
+    'roo',
+    'root ',
+    'user-*',
+    'user-\u00fc',
+    'user-\u0000',
+    'acc_2',
+    'ACC_2',
+    'aCC_root',
+    '',
+    `user-${'x'.repeat(251)}`,
+  ])('is not %j', (sub) => {
+    expect(judge({ sub }, { delegation })).toBe('subject_not_allowed')
+  })
+
+  test('is the account itself when it names that, and never another one by its email', () => {
+    expect(judge({ sub: EMAIL }, { delegation })).toMatchObject({ subject: ACCOUNT })
+    const everybody = { delegation: { subjects: ['*'], permissions: [] } }
+    expect(judge({ sub: 'b@c.example' }, everybody)).toMatchObject({ subject: 'b@c.example' })
+    expect(judge({ sub: 'b@c.example' }, { ...everybody, subjectIsAccount: true })).toBe(
+      'subject_not_allowed',
+    )
+  })
+})
+
 describe('claims that do not hold', () => {
   test.each<[string, Record<string, unknown>, string, Changes?]>([
     ['no sub', { sub: undefined }, 'claim_malformed'],

@@ -56,7 +56,7 @@ describe('organizations', () => {
     expect((await fixture.introspect(await fixture.getToken())).body.active).toBe(true)
   })
 
-  test('only an empty one can be deleted, twice with the same answer, and its slug is free again', async () => {
+  test('one without active accounts can be deleted, twice with the same answer, and its slug is free again', async () => {
     const { id, slug } = await createOrganization(server)
     const account = await must(server.api('POST', `/organizations/${id}/service-accounts`, { name: 'a' }))
     expectProblem(await server.api('DELETE', `/organizations/${id}`), 409, 'organization_not_empty')

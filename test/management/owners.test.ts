@@ -5,6 +5,7 @@ import {
   createClient,
   createOrganization,
   expectProblem,
+  managementServerId,
 } from '../support/management.ts'
 import { must, startTestServer, type TestServer } from '../support/server.ts'
 
@@ -110,4 +111,25 @@ describe('the platform keeps an owner', () => {
     expect((await must(server.api('GET', path))).permissions).toEqual(ownership)
     expectProblem(await server.api('DELETE', operator), 409, 'last_owner')
   })
+})
+
+test('roles are edited while they are given and taken, and nobody waits in a circle', async () => {
+  const { id } = await createOrganization(server)
+  const organization = `/organizations/${id}`
+  await createOwner(id)
+  const clients = [await createOwner(id), await createOwner(id), await createOwner(id)]
+  const role = await must(server.api('POST', `${organization}/roles`, { name: 'Busy' }))
+  const management = await managementServerId(server)
+  const permissions = [{ resource_server_id: management, permission: 'audit:read' }]
+  const answers = await Promise.all(
+    Array.from({ length: 24 }, (_, index) => {
+      const body = Math.floor(index / 4) % 2 === 0 ? { role_ids: [owner, role.id] } : { role_ids: [role.id] }
+      return index % 4 === 3
+        ? server.api('PATCH', `${organization}/roles/${role.id}`, {
+            permissions: index % 8 === 3 ? permissions : [],
+          })
+        : server.api('PATCH', clients[index % 4]!.accountPath, body)
+    }),
+  )
+  expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 200))
 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissions.ts'
 import { ROUTES } from '../../src/management/router.ts'
-import { type Client, createClient, expectProblem, request } from '../support/management.ts'
+import { builtInRoleId, type Client, createClient, expectProblem, request } from '../support/management.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 
 /**
@@ -51,6 +51,21 @@ const NEEDED: Record<string, string | undefined> = {
   'DELETE /resource-servers/:rs/secrets/:id': 'resource_servers:manage',
 }
 
+/** What each built-in role has, written down a second time as well. */
+const READING = [...new Set(Object.values(NEEDED))].filter((name) => name?.endsWith(':read'))
+const BUILT_IN: Record<string, readonly (string | undefined)[]> = {
+  owner: [...new Set(Object.values(NEEDED))],
+  service_account_manager: [
+    'service_accounts:read',
+    'service_accounts:manage',
+    'roles:read',
+    'groups:read',
+    'organizations:read',
+  ],
+  auditor: READING,
+  viewer: READING.filter((name) => name !== 'audit:read'),
+}
+
 const names = ROUTES.map(([method, path]) => `${method} ${path}`)
 const ALL = MANAGEMENT_PERMISSIONS.map((permission) => permission.name)
 
@@ -60,6 +75,8 @@ let fixture: Fixture
 const lacking = new Map<string, Client>()
 /** By the one permission that each has. */
 const holding = new Map<string, Client>()
+/** By the one built-in role that each has. */
+const withRole = new Map<string, Client>()
 beforeAll(async () => {
   server = await startTestServer()
   fixture = await server.createFixture({ algorithm: 'ES256' })
@@ -68,6 +85,10 @@ beforeAll(async () => {
     const others = ALL.filter((name) => name !== permission)
     lacking.set(permission, await createClient(server, { organizationId, permissions: others }))
     holding.set(permission, await createClient(server, { organizationId, permissions: [permission] }))
+  }
+  for (const name of Object.keys(BUILT_IN)) {
+    const access = { role_ids: [await builtInRoleId(server, name)] }
+    withRole.set(name, await createClient(server, { organizationId, permissions: [], access }))
   }
 })
 afterAll(() => server.close())
@@ -106,6 +127,14 @@ describe.each(Object.entries(NEEDED))('%s', (name, needed) => {
       expect(refused.headers.get('www-authenticate')).toContain(`scope="${needed}"`)
     },
   )
+
+  test.each(Object.entries(BUILT_IN))('is for the role %s if that has it', async (role, permissions) => {
+    if (method === 'DELETE' && name.endsWith(':org')) return
+    const answer = await (withRole.get(role) as Client).call(method, pathOf(name), body)
+    const isLetIn = needed === undefined || permissions.includes(needed)
+    if (isLetIn) expect([200, 204, 404, 422]).toContain(answer.status)
+    else expectProblem(answer, 403, 'permission_missing')
+  })
 
   test('asks for no more than that', async () => {
     if (needed === undefined || (method === 'DELETE' && name.endsWith(':org'))) return

@@ -53,19 +53,23 @@ export async function shareRoles(
   return rolesOf(trx, organizationId).where('r.id', 'in', ids).execute()
 }
 
-/** Holds an organization's role until the transaction ends, so that changes follow one another and nobody gets it. */
+/**
+ * Holds an organization's role until the transaction ends, so that changes follow one another. While it is being
+ * deleted nobody gets it. While it is changed they may: who gives roles can hold the lock of the organization, for
+ * which the change would wait in turn (src/directory/ownership.ts).
+ */
 export async function lockRole(
   trx: Transaction<Database>,
   organizationId: string,
   id: string,
+  purpose: 'change' | 'deletion',
 ): Promise<void> {
-  await trx
+  const role = trx
     .selectFrom('roles')
     .select('id')
     .where('organizationId', '=', organizationId)
     .where('id', '=', id)
-    .forUpdate()
-    .execute()
+  await (purpose === 'deletion' ? role.forUpdate() : role.forNoKeyUpdate()).execute()
 }
 
 /** Whether an active account of the organization has the built-in role of that name. */

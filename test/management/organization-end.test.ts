@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { createApiToken } from '../support/api-tokens.ts'
+import { expectProblem } from '../support/management.ts'
+import { must, startTestServer, type TestServer } from '../support/server.ts'
+
+let server: TestServer
+
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server.close())
+
+test('an organization with active accounts goes only when its slug is repeated', async () => {
+  const { organizationId, accountPath, getToken } = await server.createFixture()
+  const path = `/organizations/${organizationId}`
+  await getToken()
+  for (const query of ['', '?confirm=another', `?confirm=${organizationId.replace('_', '-')}`])
+    expectProblem(await server.api('DELETE', path + query), 409, 'organization_not_empty')
+  expectProblem(await server.api('DELETE', `${path}?confirm=`), 400, 'request_malformed')
+  expect((await server.api('GET', accountPath)).status).toBe(200)
+})
+
+test('once it is answered, everything in it has ended on every node', async () => {
+  const fixture = await server.createFixture()
+  const { connection, clock, issuer } = server
+  const other = await startTestServer({ connection, clock, issuer })
+  const apiToken = await createApiToken(server, fixture)
+  const path = `/organizations/${fixture.organizationId}`
+  const { slug } = await must(server.api('GET', path))
+  await must(server.api('POST', `${path}/roles`, { name: 'Readers', permissions: [] }))
+  await must(server.api('POST', `${path}/groups`, { name: 'Oslo' }))
+  const tokens = [
+    await fixture.getToken(),
+    (await must(apiToken.requestToken())).access_token,
+    apiToken.token,
+  ]
+
+  expect((await server.api('DELETE', `${path}?confirm=${slug}`)).status).toBe(204)
+  for (const node of [server, other]) {
+    for (const token of tokens) {
+      const { authorization } = fixture.resourceServer
+      expect((await node.post('/oauth/introspect', { token }, { authorization })).body).toEqual({
+        active: false,
+      })
+    }
+    const assertion = await fixture.assertion()
+    const grantType = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+    const refused = await node.post('/oauth/token', { grant_type: grantType, assertion })
+    expect(refused.body.error).toBe('invalid_grant')
+    expect((await apiToken.requestToken({}, node)).body.error).toBe('invalid_client')
+    expectProblem(await node.api('GET', fixture.accountPath), 404, 'resource_not_found')
+  }
+  expect((await server.api('DELETE', path)).status).toBe(204)
+  await other.close()
+})
+
+test('its slug and the emails in it are free again, and the trail tells what went', async () => {
+  const fixture = await server.createFixture()
+  const path = `/organizations/${fixture.organizationId}`
+  const { slug } = await must(server.api('GET', path))
+  const account = await must(server.api('GET', fixture.accountPath))
+  await must(server.api('DELETE', `${path}?confirm=${slug}`))
+  const again = await must(server.api('POST', '/organizations', { slug, name: 'again' }))
+  const created = await must(
+    server.api('POST', `/organizations/${again.id}/service-accounts`, { name: 'x', slug: account.slug }),
+  )
+  expect(created.email).toBe(account.email)
+  const { rows } = await server.connection.pool.query(
+    "select changes from audit_events where organization_id = $1 and action = 'organization.deleted'",
+    [fixture.organizationId],
+  )
+  expect(rows[0].changes).toEqual({
+    before: { status: 'active', accounts_deleted: [], keys_revoked: [] },
+    after: { status: 'deleted', accounts_deleted: [fixture.accountId], keys_revoked: [fixture.keyId] },
+  })
+})
+
+test('one whose accounts are all disabled goes without a confirmation', async () => {
+  const fixture = await server.createFixture()
+  await must(server.api('PATCH', fixture.accountPath, { status: 'disabled' }))
+  expect((await server.api('DELETE', `/organizations/${fixture.organizationId}`)).status).toBe(204)
+})
+
+test('a token that is being issued meanwhile does not survive it', async () => {
+  const fixture = await server.createFixture()
+  const path = `/organizations/${fixture.organizationId}`
+  const { slug } = await must(server.api('GET', path))
+  const [, ...answers] = await Promise.all([
+    must(server.api('DELETE', `${path}?confirm=${slug}`)),
+    ...Array.from({ length: 20 }, () => fixture.requestToken()),
+  ])
+  for (const { status, body } of answers) {
+    if (status === 200) expect((await fixture.introspect(body.access_token)).body).toEqual({ active: false })
+    else expect(body.error).toBe('invalid_grant')
+  }
+})
