@@ -5,14 +5,15 @@ import { Refusal } from '../errors.ts'
 const FAILURES_PER_CLIENT = 10
 const FAILURES_PER_NETWORK = 60
 const WINDOW_SECONDS = 60
-/** Networks and clients that are counted at a time. Beyond, the ones that were counted first are forgotten. */
+/** Networks and clients that are counted at a time. Beyond, the one that failed longest ago is forgotten. */
 const MAX_KEYS = 10_000
 const MAX_CLIENT_ID_LENGTH = 320
 
 export type ClientThrottle = {
   /**
-   * Runs an authentication, counts it when it fails, and refuses when there were too many. Throws Refusal
-   * `too_many_requests`, and what the authentication throws.
+   * Runs an authentication and counts it when it fails; beyond the limit a failure is refused without a verdict.
+   * Credentials that hold are let in all the same. Throws Refusal `too_many_requests`, and what the
+   * authentication throws.
    */
   guard<Result>(
     client: { ip: string; clientId: string },
@@ -30,18 +31,14 @@ export function createClientThrottle(): ClientThrottle {
   const clients = createFailureCounter(FAILURES_PER_CLIENT)
   return {
     async guard({ ip, clientId }, authenticate) {
-      const network = networkOf(ip)
-      const client = `${network} ${clientId.slice(0, MAX_CLIENT_ID_LENGTH)}`
-      await networks.assertBelow(network)
-      await clients.assertBelow(client)
       try {
         return await authenticate()
       } catch (error) {
-        if (error instanceof Refusal && error.reason === 'credentials_invalid') {
-          await networks.count(network)
-          await clients.count(client)
-        }
-        throw error
+        if (!(error instanceof Refusal) || error.reason !== 'credentials_invalid') throw error
+        const network = networkOf(ip)
+        const client = `${network} ${clientId.slice(0, MAX_CLIENT_ID_LENGTH)}`
+        const excess = (await networks.count(network)) ?? (await clients.count(client))
+        throw excess === undefined ? error : tooMany(excess, error)
       }
     },
   }
@@ -54,27 +51,29 @@ function createFailureCounter(limit: number) {
   const keys = new Set<string>()
 
   return {
-    async assertBelow(key: string): Promise<void> {
-      const state = await limiter.get(key)
-      if (state === null || state.consumedPoints < limit) return
-      throw new Refusal(
-        'too_many_requests',
-        { failures: state.consumedPoints },
-        { retryAfterSeconds: Math.ceil(state.msBeforeNext / 1000) },
-      )
-    },
-    async count(key: string): Promise<void> {
+    /** Counts one more; answers how things stand when that was one too many. */
+    async count(key: string): Promise<RateLimiterRes | undefined> {
       keys.delete(key)
       keys.add(key)
-      await limiter.consume(key).catch((rejection: unknown) => {
-        if (!(rejection instanceof RateLimiterRes)) throw rejection
-      })
       const [oldest] = keys
-      if (keys.size <= MAX_KEYS || oldest === undefined) return
-      keys.delete(oldest)
-      await limiter.delete(oldest)
+      if (keys.size > MAX_KEYS && oldest !== undefined) {
+        keys.delete(oldest)
+        await limiter.delete(oldest)
+      }
+      return limiter.consume(key).then(
+        () => undefined,
+        (rejection: unknown) => {
+          if (rejection instanceof RateLimiterRes) return rejection
+          throw rejection
+        },
+      )
     },
   }
+}
+
+/** The operator still hears whose secret was wrong, and why. */
+function tooMany({ msBeforeNext }: RateLimiterRes, { detail }: Refusal): Refusal {
+  return new Refusal('too_many_requests', detail, { retryAfterSeconds: Math.ceil(msBeforeNext / 1000) })
 }
 
 /** Who has one IPv6 address has 2^64 of them: there the first half counts. Pure. */

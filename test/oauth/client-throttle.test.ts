@@ -16,7 +16,7 @@ function authenticate(from: string, authorization: string): Promise<Answer> {
   return server.post('/oauth/token', { grant_type: 'client_credentials' }, headers)
 }
 
-test('guessing secrets is slowed down, and closes the account to nobody elsewhere', async () => {
+test('guessing secrets is slowed down, and closes the account to nobody who has the right one', async () => {
   const fixture = await server.createFixture()
   const apiToken = await createApiToken(server, fixture)
   const guess = () => authenticate('203.0.113.1', basic(fixture.accountId, forgeApiToken(apiToken.keyId)))
@@ -25,12 +25,11 @@ test('guessing secrets is slowed down, and closes the account to nobody elsewher
   expect(statuses.slice(0, 10)).toEqual(new Array(10).fill(401))
   expect(statuses.slice(10)).toEqual(new Array(20).fill(429))
 
-  // Even the right secret has to wait there: otherwise the answer would tell it from the wrong ones.
-  const throttled = await authenticate('203.0.113.1', apiToken.authorization)
+  const throttled = await guess()
   expect([throttled.status, throttled.body.error]).toEqual([429, 'temporarily_unavailable'])
   expect(Number(throttled.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
-  expect((await authenticate('203.0.113.2', apiToken.authorization)).status).toBe(200)
-  // Nor does it concern assertions.
+  for (const address of ['203.0.113.1', '203.0.113.2'])
+    expect((await authenticate(address, apiToken.authorization)).status).toBe(200)
   expect((await fixture.requestToken()).status).toBe(200)
 })
 
