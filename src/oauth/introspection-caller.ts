@@ -1,5 +1,4 @@
 import { INTROSPECT_PERMISSION } from '../directory/management-permissions.ts'
-import { INTROSPECT_PERMISSION } from '../directory/management-permissions.ts'
 import { Refusal } from '../errors.ts'
 import { parseBearer } from '../http/authorization.ts'
 import { type Form, findOne } from '../http/form.ts'
