@@ -17,6 +17,18 @@ const NEEDED: Record<string, string | undefined> = {
   'DELETE /organizations/:org': 'organizations:manage',
   'GET /organizations/:org/permissions': undefined,
   'GET /organizations/:org/audit-events': 'audit:read',
+  'GET /organizations/:org/identity-provider': 'organizations:read',
+  'PUT /organizations/:org/identity-provider': 'organizations:manage',
+  'DELETE /organizations/:org/identity-provider': 'organizations:manage',
+  'GET /organizations/:org/administrators': 'administrators:read',
+  'POST /organizations/:org/administrators': 'administrators:manage',
+  'GET /organizations/:org/administrators/:acc': 'administrators:read',
+  'PATCH /organizations/:org/administrators/:acc': 'administrators:manage',
+  'DELETE /organizations/:org/administrators/:acc': 'administrators:manage',
+  'POST /organizations/:org/administrators/:acc/invitation': 'administrators:manage',
+  'GET /organizations/:org/administrators/:acc/sessions': 'administrators:read',
+  'DELETE /organizations/:org/administrators/:acc/sessions': 'administrators:manage',
+  'DELETE /organizations/:org/administrators/:acc/sessions/:ses': 'administrators:manage',
   'GET /organizations/:org/service-accounts': 'service_accounts:read',
   'POST /organizations/:org/service-accounts': 'service_accounts:manage',
   'GET /organizations/:org/service-accounts/:acc': 'service_accounts:read',
@@ -107,7 +119,7 @@ function pathOf(name: string): string {
 
 describe.each(Object.entries(NEEDED))('%s', (name, needed) => {
   const [method = ''] = name.split(' ')
-  const body = ['POST', 'PATCH'].includes(method) ? { nonsense: true } : undefined
+  const body = ['POST', 'PUT', 'PATCH'].includes(method) ? { nonsense: true } : undefined
 
   test('needs authentication before anything else', async () => {
     const answer = await request(server, method, pathOf(name), { body })
