@@ -10,6 +10,7 @@ import { createLogger } from '../src/observability/logger.ts'
 import { type RunningServer, startServer } from '../src/server.ts'
 import { findFreePort, makeFolder, urlOf } from './support/command.ts'
 import { createTestDatabase } from './support/database.ts'
+import { eventually } from './support/eventually.ts'
 
 jest.setTimeout(60_000)
 
@@ -49,10 +50,10 @@ describe('a database that is lost', () => {
 
   test('gives 503 with Retry-After at the OAuth endpoints, and serves again when it is back', async () => {
     expect(await statusOf('/health/ready')).toBe(200)
-    expect(await askForToken()).toMatchObject({ status: 400 })
+    expect(await askForToken(server)).toMatchObject({ status: 400 })
 
     await cluster.stop()
-    for (const ask of [askForToken, askAboutToken]) {
+    for (const ask of [() => askForToken(server), askAboutToken]) {
       const response = await ask()
       expect(response.status).toBe(503)
       expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0)
@@ -62,7 +63,7 @@ describe('a database that is lost', () => {
     expect(await statusOf('/health/live')).toBe(200)
 
     cluster = await startCluster()
-    expect(await askForToken()).toMatchObject({ status: 400 })
+    expect(await askForToken(server)).toMatchObject({ status: 400 })
     expect(await askAboutToken()).toMatchObject({ status: 401 })
     expect(await statusOf('/health/ready')).toBe(200)
   })
@@ -75,20 +76,10 @@ describe('a database that is lost', () => {
     return (await fetch(server.url + path)).status
   }
 
-  function askForToken(): Promise<Response> {
-    const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-    const claims = { iss: 'acc_x', sub: 'acc_x', aud: server.issuer, exp: Math.floor(Date.now() / 1000) + 60 }
-    const assertion = `${encode({ alg: 'RS256', kid: 'x' })}.${encode(claims)}.eA`
-    return post('/oauth/token', { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion })
-  }
-
   function askAboutToken(): Promise<Response> {
     const authorization = `Basic ${Buffer.from(`rs_x:css_${'x'.repeat(43)}`).toString('base64')}`
-    return post('/oauth/introspect', { token: 'x' }, { authorization })
-  }
-
-  function post(path: string, form: Record<string, string>, headers: Record<string, string> = {}) {
-    return fetch(server.url + path, { method: 'POST', headers, body: new URLSearchParams(form) })
+    const body = new URLSearchParams({ token: 'x' })
+    return fetch(`${server.url}/oauth/introspect`, { method: 'POST', headers: { authorization }, body })
   }
 })
 
@@ -177,7 +168,7 @@ describe('starting', () => {
     await database.drop()
   })
 
-  test('the metrics have a listener of their own', async () => {
+  test('the metrics have a listener of their own, and tell of requests, refusals, batches, pool and event loop', async () => {
     const database = await createTestDatabase()
     const metricsPort = await findFreePort()
     const server = await start({
@@ -186,14 +177,34 @@ describe('starting', () => {
       COUNTERSIGN_METRICS_PORT: String(metricsPort),
     })
     expect((await fetch(`${server.url}/metrics`)).status).toBe(404)
-    const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
-    expect(metrics).toContain('countersign_requests_total')
-    expect(metrics).toContain('countersign_database_connections')
+    expect((await askForToken(server)).status).toBe(400)
+    await eventually(async () => {
+      const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+      for (const sample of [
+        'countersign_requests_total{endpoint="token",status="400"} 1',
+        'countersign_refusals_total{endpoint="token",reason="issuer_unknown"} 1',
+        'countersign_request_seconds_count{endpoint="token"} 1',
+        'countersign_batch_items_count{statement="find_issuers"} 1',
+      ]) {
+        expect(metrics.split('\n')).toContain(sample)
+      }
+      expect(metrics).toMatch(/^countersign_database_connections\{state="idle"\} [1-9]/m)
+      expect(metrics).toMatch(/^nodejs_eventloop_lag_p99_seconds \d/m)
+    })
     await server.stop()
     await expect(fetch(`http://127.0.0.1:${metricsPort}/metrics`)).rejects.toThrow()
     await database.drop()
   })
 })
+
+/** A token request of an unknown account: it needs the database, and nothing else. */
+function askForToken({ url, issuer }: RunningServer): Promise<Response> {
+  const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = { iss: 'acc_x', sub: 'acc_x', aud: issuer, exp: Math.floor(Date.now() / 1000) + 60 }
+  const assertion = `${encode({ alg: 'RS256', kid: 'x' })}.${encode(claims)}.eA`
+  const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion }
+  return fetch(`${url}/oauth/token`, { method: 'POST', body: new URLSearchParams(form) })
+}
 
 async function listOperatorKeys(url: string): Promise<unknown[]> {
   const connection = connectDatabase({ url }, { maxConnections: 1, onIdleError: () => undefined })

@@ -22,7 +22,7 @@ export async function introspect(tokenOrDash: string, options: IntrospectOptions
   const url = `${options.issuer.replace(/\/$/, '')}/oauth/introspect`
   const answer = await postForm(url, { token }, { authorization })
   if (answer.status !== 200 || typeof answer.body?.active !== 'boolean') {
-    throw new OperatorError(`${url} does not answer: ${describeRefusal(answer)}`)
+    throw new OperatorError(`${url} says nothing about the token: ${describeRefusal(answer)}`)
   }
   process.stdout.write(`${JSON.stringify(answer.body, null, 2)}\n`)
 }

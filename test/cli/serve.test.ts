@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import pg from 'pg'
 import { makeFolder, runCommand, type ServerProcess, startProcess } from '../support/command.ts'
+import { eventually } from '../support/eventually.ts'
 
 // One embedded server goes through its life here, test by test, in order.
 jest.setTimeout(60_000)
@@ -88,10 +89,9 @@ describe('a first start', () => {
 test('Ctrl-C, which npm passes on once more, lets a request under way finish and ends with exit code 0', async () => {
   const { client, response } = await beginRequest()
   server.child.kill('SIGINT')
-  await sleep(100)
+  await saysThatItStops()
   server.child.kill('SIGINT')
-  await sleep(200)
-  await expect(fetch(`${server.issuer}/health/live`)).rejects.toThrow()
+  await eventually(() => expect(fetch(`${server.issuer}/health/live`)).rejects.toThrow())
   client.end('grant_type=unknown')
   expect((await response).statusCode).toBe(400)
   expect(await server.ended).toMatchObject({ code: 0, stderr: '' })
@@ -139,7 +139,8 @@ test('after kill -9 nothing that was acknowledged is missing', async () => {
 test('a second signal, later than an echo, ends a server that is still busy', async () => {
   const { client } = await beginRequest()
   server.child.kill('SIGTERM')
-  await sleep(1_200)
+  await saysThatItStops()
+  await sleep(1_100)
   const { code } = await server.end('SIGTERM')
   client.destroy()
   expect(code).toBe(143)
@@ -169,6 +170,11 @@ function requestToken(): Promise<Response> {
     method: 'POST',
     body: new URLSearchParams({ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion }),
   })
+}
+
+/** So the first signal has arrived. */
+async function saysThatItStops(): Promise<void> {
+  await eventually(() => expect(server.stdout()).toContain('"msg":"stopping"'))
 }
 
 /** A token request whose body is not there yet. */
@@ -217,16 +223,4 @@ async function takeStock() {
 async function realDataDir(): Promise<string> {
   const { stdout } = await promisify(execFile)('realpath', [join(folder, 'data')])
   return stdout.trim()
-}
-
-async function eventually(check: () => Promise<void>): Promise<void> {
-  const giveUpAt = performance.now() + 20_000
-  for (;;) {
-    try {
-      return await check()
-    } catch (error) {
-      if (performance.now() > giveUpAt) throw error
-      await sleep(25)
-    }
-  }
 }

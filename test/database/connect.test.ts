@@ -5,6 +5,7 @@ import { connectDatabase, type DatabaseConnection } from '../../src/database/con
 import { transactEnding } from '../../src/database/transaction.ts'
 import { isDatabaseUnavailable } from '../../src/database/unavailable.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 
 let database: TestDatabase
 let connection: DatabaseConnection
@@ -37,11 +38,14 @@ test('a connection that is lost between two statements of a change fails the cha
 
 test('a connection that is lost in the middle of a statement fails the statement, and not the server', async () => {
   const query = sql`select pg_sleep(5)`.execute(connection.db).catch((error: unknown) => error)
-  await sleep(50)
-  const { rows } = await connection.pool.query(
-    `select pid from pg_stat_activity where query like 'select pg_sleep%' and datname = current_database()`,
-  )
-  await terminate(rows[0].pid)
+  const pid = await eventually(async () => {
+    const { rows } = await connection.pool.query(
+      `select pid from pg_stat_activity where query like 'select pg_sleep%' and datname = current_database()`,
+    )
+    expect(rows).toHaveLength(1)
+    return rows[0].pid
+  })
+  await terminate(pid)
   expect(isDatabaseUnavailable(await query)).toBe(true)
   await sleep(100)
   expect((await sql`select 1`.execute(connection.db)).rows).toHaveLength(1)

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { findLogLine } from '../conformance/support.ts'
+import { eventually } from '../support/eventually.ts'
 import { type Fixture, startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -32,15 +32,19 @@ test('a caller who is gone before the answer is counted as that, not as answered
   await locked.query('begin; lock table kysely_migration in access exclusive mode')
   const gone = new AbortController()
   const request = fetch(`${server.url}/health/ready`, { signal: gone.signal }).catch(() => undefined)
-  await sleep(200)
+  await eventually(async () => {
+    const { rows } = await locked.query('select 1 from pg_locks where not granted')
+    expect(rows).not.toEqual([])
+  })
   gone.abort()
   await request
-  await sleep(100)
+  await eventually(async () => {
+    const { values } = await server.metrics.registry.getSingleMetric('countersign_requests_total')!.get()
+    const statuses = values
+      .filter(({ labels }) => labels.endpoint === 'health')
+      .map(({ labels }) => labels.status)
+    expect(statuses).toEqual(['aborted'])
+  })
   await locked.query('rollback')
   locked.release()
-  const { values } = await server.metrics.registry.getSingleMetric('countersign_requests_total')!.get()
-  const statuses = values
-    .filter(({ labels }) => labels.endpoint === 'health')
-    .map(({ labels }) => labels.status)
-  expect(statuses).toEqual(['aborted'])
 })

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
+import { eventually } from '../support/eventually.ts'
 import { createKeyPair, signCompact } from '../support/jwt.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 
@@ -111,23 +111,26 @@ describe('every refusal has two voices (promise 5)', () => {
     for (let attempt = 0; attempt < 30; attempt++) {
       await other.requestToken({ assertion: await other.assertion({ aud: 'x' }) })
     }
-    await sleep(200)
-    const { items } = await must(
-      server.api('GET', `/organizations/${other.organizationId}/audit-events?action=token.refused&limit=200`),
-    )
-    expect(items).toHaveLength(10)
+    await eventually(async () => {
+      const { items } = await must(
+        server.api(
+          'GET',
+          `/organizations/${other.organizationId}/audit-events?action=token.refused&limit=200`,
+        ),
+      )
+      expect(items).toHaveLength(10)
+    })
   })
 
   async function findAuditEvent(requestId: string) {
-    for (let attempt = 0; attempt < 50; attempt++) {
+    return eventually(async () => {
       const { items } = await must(
         server.api('GET', `/organizations/${fixture.organizationId}/audit-events?action=token.refused`),
       )
       const found = items.find((event: { request_id: string }) => event.request_id === requestId)
-      if (found !== undefined) return found
-      await sleep(20)
-    }
-    return undefined
+      expect(found).toBeDefined()
+      return found
+    })
   }
 })
 

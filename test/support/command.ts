@@ -24,10 +24,12 @@ export type ServerProcess = {
   ended: Promise<Outcome>
 }
 
-const MAIN = join(import.meta.dirname, '../../src/main.ts')
-// Compiled once per checkout, not once per process: half of what a start takes.
-const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/countersign')
-const START_MILLISECONDS = 30_000
+/** The entry of the command, to be run by the Node.js that runs the tests. */
+export const MAIN = join(import.meta.dirname, '../../src/main.ts')
+/** Compiled once per checkout, not once per process: half of what a start takes. */
+export const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/countersign')
+/** initdb alone takes half a minute where every core is busy; below what the tests that start servers may take. */
+const START_MILLISECONDS = 50_000
 
 /** Runs a command of Countersign to its end, in a folder and an environment of its own. */
 export async function runCommand(args: readonly string[], options: CommandOptions): Promise<Outcome> {

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { importPKCS8 } from 'jose'
+import { COMPILE_CACHE, findFreePort, MAIN, urlOf } from './command.ts'
 import { createTestDatabase } from './database.ts'
 import { signCompact } from './jwt.ts'
 import { type Answer, toAnswer } from './server.ts'
@@ -40,10 +39,10 @@ export async function startNodes(count: number): Promise<Nodes> {
   const database = await createTestDatabase()
   const folder = await mkdtemp(join(tmpdir(), 'countersign-nodes-'))
   const output: string[] = []
-  const { host, port, user, database: name } = database.address
   const environment = {
     PATH: process.env.PATH,
-    DATABASE_URL: `postgresql:///${name}?host=${encodeURIComponent(host)}&port=${port}&user=${user}`,
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
+    DATABASE_URL: urlOf(database),
     COUNTERSIGN_ISSUER: ISSUER,
     COUNTERSIGN_KEYS_DIR: join(folder, 'keys'),
   }
@@ -129,8 +128,7 @@ function createNode(environment: Record<string, string | undefined>, folder: str
       await once(child, 'exit')
     },
     async start() {
-      const main = new URL('../../src/main.ts', import.meta.url).pathname
-      const started = spawn(process.execPath, [main, 'serve'], { cwd: folder, env: environment })
+      const started = spawn(process.execPath, [MAIN, 'serve'], { cwd: folder, env: environment })
       child = started
       started.stdout.on('data', (chunk) => output.push(String(chunk)))
       started.stderr.on('data', (chunk) => output.push(String(chunk)))
@@ -150,14 +148,4 @@ async function isReady(url: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
