@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type ApiToken, basic, createApiToken } from '../support/api-tokens.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { expectRefusal } from './support.ts'
 
@@ -28,13 +29,21 @@ const AUTH_METHODS = [
   'Bearer',
 ]
 
+/** How a client of a grant authenticates that is advertised. */
+const METHODS_OF_GRANTS: Record<string, string> = {
+  [JWT_BEARER]: 'none',
+  client_credentials: 'client_secret_post',
+}
+
 let server: TestServer
 let fixture: Fixture
+let apiToken: ApiToken
 let document: Record<string, string[] | string | undefined>
 
 beforeAll(async () => {
   server = await startTestServer()
   fixture = await server.createFixture({ permissions: ['read', 'tokens:introspect'] })
+  apiToken = await createApiToken(server, fixture)
   document = await getJson(`${server.issuer}/.well-known/oauth-authorization-server`)
 })
 
@@ -50,7 +59,7 @@ async function useGrant(grantType: string): Promise<Answer> {
   return server.post('/oauth/token', {
     grant_type: grantType,
     assertion,
-    ...(grantType === JWT_BEARER ? {} : await toCredentials('private_key_jwt')),
+    ...(await toCredentials(METHODS_OF_GRANTS[grantType] ?? 'private_key_jwt', account())),
     code: 'x',
     username: fixture.accountId,
     password: 'x',
@@ -62,28 +71,43 @@ async function useGrant(grantType: string): Promise<Answer> {
   })
 }
 
+type Client = { id: string; secret: string }
+
+/** The client of the token endpoint. That of introspection is the resource server. */
+function account(): Client {
+  return { id: fixture.accountId, secret: apiToken.token }
+}
+
 /** The form members of a method that authenticates in the body. */
-async function toCredentials(method: string): Promise<Record<string, string>> {
-  if (method === 'client_secret_post')
-    return { client_id: fixture.resourceServer.id, client_secret: fixture.resourceServer.secret }
+async function toCredentials(method: string, client: Client): Promise<Record<string, string>> {
+  if (method === 'client_secret_post') return { client_id: client.id, client_secret: client.secret }
   if (method === 'private_key_jwt' || method === 'client_secret_jwt')
     return {
       client_assertion_type: CLIENT_ASSERTION_TYPE,
       client_assertion: await fixture.assertion({ aud: server.issuer }, { typ: 'client-authentication+jwt' }),
     }
-  if (method === 'tls_client_auth') return { client_id: fixture.resourceServer.id }
+  if (method === 'tls_client_auth') return { client_id: client.id }
   return {}
 }
 
-async function toHeaders(method: string): Promise<Record<string, string>> {
-  if (method === 'client_secret_basic') return { authorization: fixture.resourceServer.authorization }
+async function toHeaders(method: string, client: Client): Promise<Record<string, string>> {
+  if (method === 'client_secret_basic') return { authorization: basic(client.id, client.secret) }
   if (method === 'Bearer') return { authorization: `Bearer ${await fixture.getToken()}` }
   return {}
 }
 
 /** A request with good credentials of that kind, to an endpoint that needs nothing else. */
-async function authenticate(path: string, form: Record<string, string>, method: string): Promise<Answer> {
-  return server.post(path, { ...form, ...(await toCredentials(method)) }, await toHeaders(method))
+async function authenticate(
+  path: string,
+  form: Record<string, string>,
+  method: string,
+  client: Client,
+): Promise<Answer> {
+  return server.post(
+    path,
+    { ...form, ...(await toCredentials(method, client)) },
+    await toHeaders(method, client),
+  )
 }
 
 describe('every advertised member is one that is known here, and works', () => {
@@ -140,7 +164,7 @@ describe('at the token endpoint', () => {
   test.each(AUTH_METHODS)('[8414-ext-2] %s works exactly if it is advertised', async (method) => {
     if (method === 'tls_client_auth') return
     const form = { grant_type: JWT_BEARER, assertion: await fixture.assertion(), scope: 'read' }
-    const answer = await authenticate('/oauth/token', form, method)
+    const answer = await authenticate('/oauth/token', form, method, account())
     if (document.token_endpoint_auth_methods_supported?.includes(method)) expect(answer.status).toBe(200)
     else expectRefusal(answer, 'client_secret_basic Bearer'.includes(method) ? 401 : 400, 'invalid_client')
   })
@@ -148,7 +172,8 @@ describe('at the token endpoint', () => {
 
 describe('at the introspection endpoint', () => {
   test.each(AUTH_METHODS)('[8414-ext-2] %s works exactly if it is advertised', async (method) => {
-    const answer = await authenticate('/oauth/introspect', { token: await fixture.getToken() }, method)
+    const form = { token: await fixture.getToken() }
+    const answer = await authenticate('/oauth/introspect', form, method, fixture.resourceServer)
     if (document.introspection_endpoint_auth_methods_supported?.includes(method))
       expect(answer.body).toMatchObject({ active: true, client_id: fixture.accountId })
     else expectRefusal(answer, /^client_secret|_jwt$/.test(method) ? 401 : 400, 'invalid_client')

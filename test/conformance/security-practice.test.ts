@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { parseConfig } from '../../src/config.ts'
+import { createApiToken } from '../support/api-tokens.ts'
 import { decode } from '../support/jwt.ts'
 import { sendRaw } from '../support/raw-request.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
@@ -79,13 +80,27 @@ test('[9700-2.1.2] there is no authorization endpoint', async () => {
   expect(metadata.response_types_supported).toEqual(['none'])
 })
 
-test('[9700-2.5] a new account has no secret and cannot get one: it gets tokens by signatures alone', async () => {
-  const path = `/organizations/${fixture.organizationId}/service-accounts`
+test('[9700-2.5] a new account has no secret; one is made on request alone, where the organization allows it', async () => {
+  const organization = `/organizations/${fixture.organizationId}`
+  const path = `${organization}/service-accounts`
   const account = await must(server.api('POST', path, { name: 'New' }))
-  expect((await must(server.api('GET', `${path}/${account.id}/keys`))).items).toEqual([])
-  for (const type of ['secret', 'client_secret', 'api_token']) {
-    expect((await server.api('POST', `${path}/${account.id}/keys`, { type })).status).toBe(422)
-  }
+  const keys = `${path}/${account.id}/keys`
+  expect((await must(server.api('GET', keys))).items).toEqual([])
+  for (const type of ['secret', 'client_secret'])
+    expect((await server.api('POST', keys, { type })).status).toBe(422)
+  await must(server.api('PATCH', organization, { settings: { allow_api_tokens: false } }))
+  expect((await server.api('POST', keys, { type: 'api_token' })).status).toBe(409)
+  await must(server.api('PATCH', organization, { settings: { allow_api_tokens: true } }))
+})
+
+test('[9700-2.5] an API token, the secret of an account, is stored as a digest only', async () => {
+  const { keyId, token } = await createApiToken(server, fixture)
+  const { rows } = await server.connection.pool.query<{ digest: Buffer; text: string }>(
+    'select secret_digest as digest, k::text as text from keys k where id = $1',
+    [keyId],
+  )
+  expect(rows[0]?.digest.toString('hex')).toBe(createHash('sha256').update(token).digest('hex'))
+  expect(rows[0]?.text).not.toContain(token.slice(40, 83))
 })
 
 test('[9700-2.5] the secret of a resource server is stored as a digest only', async () => {
@@ -103,7 +118,7 @@ test('[9700-2.6-1] the metadata is published', async () => {
   expect(await readMetadata(server)).toMatchObject({
     issuer: server.issuer,
     token_endpoint: server.tokenEndpoint,
-    grant_types_supported: [JWT_BEARER],
+    grant_types_supported: [JWT_BEARER, 'client_credentials'],
   })
 })
 

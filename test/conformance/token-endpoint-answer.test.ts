@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { sql } from 'kysely'
 import { digestSecret } from '../../src/tokens/access-token.ts'
+import { createApiToken } from '../support/api-tokens.ts'
 import { decode } from '../support/jwt.ts'
 import { type Fixture, startTestServer, type TestServer } from '../support/server.ts'
 import { expectNothingIssued, expectRefusalFor } from './support.ts'
@@ -46,9 +47,14 @@ test('[6749-5.1-3] expires_in is the life time of the token', async () => {
   expect(exp - iat).toBe(answer.body.expires_in)
 })
 
-test('[6749-4.4-2][7521-4.1-4] there is no refresh token (for jwt-bearer, the grant that is built)', async () => {
-  const answer = await jwt.requestToken({ form: { scope: 'read', access_type: 'offline' } })
-  expect(Object.keys(answer.body).sort()).toEqual(['access_token', 'expires_in', 'scope', 'token_type'])
+test('[6749-4.4-2][7521-4.1-4] there is no refresh token, whichever the grant', async () => {
+  const form = { scope: 'read', access_type: 'offline' }
+  for (const answer of [
+    await jwt.requestToken({ form }),
+    await (await createApiToken(server, jwt)).requestToken(form),
+  ]) {
+    expect(Object.keys(answer.body).sort()).toEqual(['access_token', 'expires_in', 'scope', 'token_type'])
+  }
 })
 
 test.each([

@@ -41,21 +41,26 @@ test.each(ERRORS)('[6749-5.2-1] %s is answered with 400', async (error, reason, 
 })
 
 test.each([
-  ['Basic', `Basic ${btoa('acc_x:wrong')}`],
-  ['Basic with broken credentials', 'Basic %%%'],
-  ['Bearer', 'Bearer canary'],
-  ['an unknown scheme', 'Negotiate canary'],
-])('[6749-5.2-2] failed credentials as %s get 401 and a Basic challenge', async (_name, authorization) => {
-  const form = { grant_type: JWT_BEARER, assertion: await fixture.assertion() }
-  const answer = await expectNothingIssued(server, () => server.post('/oauth/token', form, { authorization }))
-  await expectRefusalFor(server, answer, {
-    status: 401,
-    error: 'invalid_client',
-    reason: 'credentials_invalid',
-  })
-  expect(answer.headers.get('www-authenticate')).toMatch(/^Basic realm="[\x20\x21\x23-\x5b\x5d-\x7e]+"/)
-  expect(answer.text).not.toContain('canary')
-})
+  ['Basic', 'credentials_invalid', `Basic ${btoa('acc_x:wrong')}`],
+  ['Basic with broken credentials', 'credentials_malformed', 'Basic %%%'],
+  ['Bearer', 'credentials_invalid', 'Bearer canary'],
+  ['an unknown scheme', 'credentials_malformed', 'Negotiate canary'],
+])(
+  '[6749-5.2-2] failed credentials as %s get 401 and a Basic challenge',
+  async (_name, reason, authorization) => {
+    const form = { grant_type: JWT_BEARER, assertion: await fixture.assertion() }
+    const answer = await expectNothingIssued(server, () =>
+      server.post('/oauth/token', form, { authorization }),
+    )
+    await expectRefusalFor(server, answer, {
+      status: 401,
+      error: 'invalid_client',
+      reason,
+    })
+    expect(answer.headers.get('www-authenticate')).toMatch(/^Basic realm="[\x20\x21\x23-\x5b\x5d-\x7e]+"/)
+    expect(answer.text).not.toContain('canary')
+  },
+)
 
 /** Each fault of an assertion that has a text of its own, with hostile characters wherever input can be. */
 const FAULTY: [fault: string, reason: string, assertion: () => Promise<string>][] = [
