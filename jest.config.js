@@ -4,8 +4,10 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.js',
   reporters: ['default', '<rootDir>/test/conformance/reporter.ts'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  // For hooks too: a server of one's own takes seconds where every core is busy with other test files.
-  testTimeout: 30_000,
+  // For hooks too: a server of one's own takes long where every core is busy with other test files.
+  testTimeout: 120_000,
+  // Jest leaves one core idle otherwise, which is half of a small machine.
+  maxWorkers: '100%',
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '\\.ts$': [
