@@ -31,6 +31,16 @@ export function createProgram(): Command {
     .addHelpText('after', example('bootstrap --public-key operator.pub.pem'))
     .action(async (options) => (await import('./bootstrap.ts')).bootstrap(options))
 
+  withConfigurationFlags(program.command('invite'))
+    .description('Invite an administrator, or reset the password of one, and print the link once.')
+    .requiredOption('--email <address>', 'the address of the person')
+    .option('--name <text>', 'what the person is called, default the address')
+    .option('--organization <slug>', 'the organization', 'operator')
+    .option('--role <name>', 'a built-in role for a new administrator', 'owner')
+    .option('--remove-second-factor', 'for an administrator who has lost it')
+    .addHelpText('after', example('invite --email ada@acme.example --organization acme'))
+    .action(async (options) => (await import('./invite.ts')).invite(options))
+
   program
     .command('token')
     .description('Sign an assertion, exchange it and print the access token.')

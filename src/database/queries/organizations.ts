@@ -23,7 +23,20 @@ export function findOrganization(db: Kysely<Database>, id: string): Promise<Orga
   return db.selectFrom('organizations').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
-/** The same, held until the transaction ends, so that two changes to it follow one another. */
+/** The organization with that slug that is not deleted. */
+export function findOrganizationBySlug(
+  db: Kysely<Database>,
+  slug: string,
+): Promise<OrganizationRow | undefined> {
+  return db
+    .selectFrom('organizations')
+    .selectAll()
+    .where('slug', '=', slug)
+    .where('status', '!=', 'deleted')
+    .executeTakeFirst()
+}
+
+/** The organization with that id, held until the transaction ends, so that two changes to it follow one another. */
 export function lockOrganization(
   trx: Transaction<Database>,
   id: string,
