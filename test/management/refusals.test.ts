@@ -119,8 +119,10 @@ const WAYS: Record<string, () => Promise<Answer>> = {
 
 /** Tested where the limit that they tell of is: at the front of the server, and with a database that is gone. */
 const ELSEWHERE = ['too_many_requests', 'database_unavailable']
-/** Problems of sign-in are met there, not here. */
-const SIGN_IN_TESTS = globSync('test/sign-in/*.test.ts').map((file) => readFileSync(file, 'utf8'))
+/** Where else problems are met: the tests of what they belong to. */
+const OTHER_TESTS = globSync('test/{sign-in,management,oauth}/*.test.ts')
+  .filter((file) => !file.endsWith('refusals.test.ts'))
+  .map((file) => readFileSync(file, 'utf8'))
 
 describe('every published problem', () => {
   test.each(published.map(({ code, status }) => [code, status] as const))(
@@ -129,9 +131,7 @@ describe('every published problem', () => {
       const way = WAYS[code]
       if (way !== undefined) expectProblem(await way(), status, code)
       else
-        expect(ELSEWHERE.includes(code) || SIGN_IN_TESTS.some((text) => text.includes(`'${code}'`))).toBe(
-          true,
-        )
+        expect(ELSEWHERE.includes(code) || OTHER_TESTS.some((text) => text.includes(`'${code}'`))).toBe(true)
     },
   )
 
