@@ -29,6 +29,7 @@ import { type Actor, creatorOf } from './actor.ts'
 import { lockAdministrator } from './administrator-reach.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_ASSERTION_POLICY } from './defaults.ts'
+import { assertMayMakeKey } from './granting.ts'
 import { type Invitation, issueInvitation } from './invitations.ts'
 import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
@@ -176,6 +177,8 @@ async function storeChanges(
   if (differences === undefined) return before
   await replaceAccess(trx, actor, before, asked)
   const { id, organizationId, name, status } = after
+  // To let somebody in again is to give all that they have.
+  if (before.status === 'disabled' && status !== 'disabled') await assertMayMakeKey(trx, actor, id)
   if (status === 'disabled' && before.status !== 'disabled') await takeEverything(trx, id, { status, now })
   await updateAccount(trx, id, { name, status }, { endTokens: false, now: new Date(now) })
   await recordChanges(trx, actor, now, [

@@ -12,9 +12,15 @@ const SECRET_MEMBERS = [
   'accessToken',
   'client_assertion',
   'client_secret',
+  'cookie',
+  'invitation',
+  'invitation_url',
+  'key_uri',
+  'new_password',
   'password',
   'private_key',
   'privateKey',
+  'recovery_codes',
   'secret',
   'token',
 ]
@@ -29,7 +35,7 @@ const PRIVATE_KEY =
 /** Looks once at each run of letters, and for `eyJ` only in one that two further parts follow. */
 const JWT = /(?<![\w-])(?=[\w-]+\.[\w-]+\.)([\w-]*?)eyJ[\w-]+\.[\w-]+\.[\w-]*/g
 /** Our own tokens and secrets. */
-const SECRET = /cs[kst]_[\w-]{43,}/g
+const SECRET = /cs[eikst]_[\w-]{43,}/g
 const REDACTED = '[redacted]'
 
 /** JSON lines on standard output (or the given stream), with secrets taken out. */

@@ -3,6 +3,7 @@ import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissio
 import { ROUTES } from '../../src/management/router.ts'
 import { type Client, createClient, createOrganization } from '../support/management.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+import { createAdministrator, signIn, type TestAdministrator } from '../support/sign-in.ts'
 
 /** Everything that a tenant could be given, so that only the border between tenants is left to refuse. */
 const ALL = MANAGEMENT_PERMISSIONS.map((permission) => permission.name)
@@ -11,6 +12,13 @@ const UNKNOWN = '0'.repeat(36)
 const BODIES: Record<string, unknown> = {
   'PATCH /organizations/:org': { name: 'Taken over' },
   'POST /organizations/:org/service-accounts': { name: 'Intruder' },
+  'PUT /organizations/:org/identity-provider': {
+    issuer: 'https://evil.example',
+    client_id: 'evil',
+    email_domains: ['people.example'],
+  },
+  'POST /organizations/:org/administrators': { name: 'Intruder', email: 'intruder@people.example' },
+  'PATCH /organizations/:org/administrators/:acc': { name: 'Taken over' },
   'PATCH /organizations/:org/service-accounts/:acc': { name: 'Taken over' },
   'POST /organizations/:org/service-accounts/:acc/keys': { type: 'rsa' },
   'PATCH /organizations/:org/service-accounts/:acc/keys/:key': { name: 'Taken over' },
@@ -29,6 +37,8 @@ const madeIn = async (organizationId: string, noun: string) =>
   (await must(server.api('POST', `/organizations/${organizationId}/${noun}`, { name: noun }))).id
 let ids: Record<string, string>
 let ownIds: Record<string, string>
+/** Paths of administrators name one of these. */
+let people: { foreign: TestAdministrator; own: TestAdministrator }
 beforeAll(async () => {
   server = await startTestServer()
   const { id } = await createOrganization(server)
@@ -43,7 +53,14 @@ beforeAll(async () => {
     tok: foreignToken,
     role: await madeIn(foreign.organizationId, 'roles'),
     grp: await madeIn(foreign.organizationId, 'groups'),
+    ses: '',
   }
+  people = {
+    foreign: await createAdministrator(server, foreign.organizationId),
+    own: await createAdministrator(server, own.organizationId),
+  }
+  await signIn(server, people.foreign)
+  ids.ses = (await must(server.api('GET', `${people.foreign.path}/sessions`))).items[0].id
   ownIds = { org: own.organizationId, acc: own.accountId, key: own.keyId }
 })
 afterAll(() => server.close())
@@ -56,18 +73,21 @@ describe('an id of another organization is answered exactly like one that was ne
   test.each(tenantRoutes)('%s', async (name) => {
     const [method = '', path = ''] = name.split(' ')
     const parameters = (path.match(/:\w+/g) ?? []).map((parameter) => parameter.slice(1))
+    const isOfPeople = path.includes('/administrators/:acc')
+    const foreignIds = isOfPeople ? { ...ids, acc: people.foreign.id } : ids
+    const precedingIds = isOfPeople ? { ...ownIds, acc: people.own.id } : ownIds
     // Each parameter in turn is the first foreign one on the way; those before it are the intruder's own.
     for (let position = 0; position < parameters.length; position++) {
       const fill = (at: (parameter: string) => string) =>
         parameters.reduce(
           (filled, parameter, index) =>
-            filled.replace(`:${parameter}`, index < position ? ownIds[parameter]! : at(parameter)),
+            filled.replace(`:${parameter}`, index < position ? precedingIds[parameter]! : at(parameter)),
           path,
         )
       // Organizations that only the platform may delete are refused whatever the id is.
       const real = await intruder.call(
         method,
-        fill((parameter) => ids[parameter]!),
+        fill((parameter) => foreignIds[parameter]!),
         BODIES[name],
       )
       const unknown = await intruder.call(
@@ -80,11 +100,12 @@ describe('an id of another organization is answered exactly like one that was ne
     }
   })
 
-  /** Roles and groups leave nothing behind: one that is not there, wherever, was deleted before. */
+  /** Roles, groups and sessions that are over leave nothing behind: one that is not there, wherever, was deleted before. */
   function expectedStatus(name: string, position: number): number {
     if (name === 'DELETE /organizations/:org') return 403
     const isGone = /^DELETE .*\/:(role|grp)$/.test(name) && position === 1
-    return isGone ? 204 : 404
+    const isSession = /^DELETE .*\/:ses$/.test(name) && position === 2
+    return isGone || isSession ? 204 : 404
   }
 
   test('and nothing of it was changed', async () => {
@@ -93,6 +114,9 @@ describe('an id of another organization is answered exactly like one that was ne
     const path = `/organizations/${foreign.organizationId}`
     expect((await must(server.api('GET', `${path}/roles/${ids.role}`))).name).toBe('roles')
     expect((await must(server.api('GET', `${path}/groups/${ids.grp}`))).name).toBe('groups')
+    expect((await must(server.api('GET', people.foreign.path))).name).toBe(people.foreign.name)
+    expect((await must(server.api('GET', `${people.foreign.path}/sessions`))).items).toHaveLength(1)
+    expect((await server.api('GET', `${path}/identity-provider`)).status).toBe(404)
     const organization = await must(server.api('GET', path))
     expect(organization.name).not.toBe('Taken over')
     expect((await foreign.introspect(await foreign.getToken())).body.active).toBe(true)

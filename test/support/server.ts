@@ -73,7 +73,7 @@ export type Fixture = {
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 /** What must never stand in a log (promise 4): checked over every suite when its server closes. */
-const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[kst]_[\w-]{43}|"d":"/
+const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[eikst]_[\w-]{43}|"d":"/
 
 /** With `connection`, `clock` and `issuer` of another server: a second node of the same installation. */
 export async function startTestServer(

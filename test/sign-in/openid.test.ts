@@ -1,0 +1,222 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { startIdentityProvider, type TestIdentityProvider } from '../support/identity-provider.ts'
+import { createOrganization, expectProblem } from '../support/management.ts'
+import { type Answer, must, startTestServer, type TestServer } from '../support/server.ts'
+import { type Browser, createBrowser, SESSION_COOKIE, secretOf } from '../support/sign-in.ts'
+
+const OPENID_COOKIE = 'countersign-openid'
+
+let server: TestServer
+let provider: TestIdentityProvider
+let organization: { id: string; slug: string }
+let administrators: string
+beforeAll(async () => {
+  server = await startTestServer()
+  provider = await startIdentityProvider(`${server.issuer}/sign-in/openid/callback`)
+})
+afterAll(async () => {
+  await provider.close()
+  await server.close()
+})
+beforeEach(async () => {
+  organization = await createOrganization(server)
+  administrators = `/organizations/${organization.id}/administrators`
+  await setProvider(organization.id)
+})
+
+function setProvider(organizationId: string, members: Record<string, unknown> = {}): Promise<unknown> {
+  return must(
+    server.api('PUT', `/organizations/${organizationId}/identity-provider`, {
+      issuer: provider.issuer,
+      client_id: provider.clientId,
+      client_secret: provider.clientSecret,
+      email_domains: ['acme.example'],
+      ...members,
+    }),
+  )
+}
+
+let count = 0
+/** Somebody whom the provider knows, and whom the organization has invited. */
+async function invitePerson(): Promise<{ id: string; email: string; subject: string; invitation: string }> {
+  const subject = `subject-${++count}`
+  const email = `${subject}@acme.example`
+  provider.people.set(subject, { email, email_verified: true })
+  const invited = await must(server.api('POST', administrators, { name: subject, email }))
+  return { id: invited.id, email, subject, invitation: secretOf(invited.invitation_url) }
+}
+
+async function begin(browser: Browser, slug = organization.slug): Promise<string> {
+  return (await must(browser.call('POST', '/openid', { organization: slug }))).authorization_url
+}
+
+function comeBack(browser: Browser, url: URL): Promise<Answer> {
+  return browser.call('GET', `/openid/callback${url.search}`)
+}
+
+async function signInAs(subject: string): Promise<{ browser: Browser; answer: Answer }> {
+  const browser = createBrowser(server)
+  const url = await provider.logIn(await begin(browser), subject)
+  return { browser, answer: await comeBack(browser, url) }
+}
+
+describe('an administrator signs in by the identity provider', () => {
+  test('the first time by the address, without accepting the invitation', async () => {
+    const { id, email, subject, invitation } = await invitePerson()
+    const { browser, answer } = await signInAs(subject)
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('content-type')).toMatch(/^text\/html/)
+    expect(browser.cookies.has(OPENID_COOKIE)).toBe(false)
+    const { account, session } = await must(browser.call('GET', '/session'))
+    expect(account).toMatchObject({ id, email, has_password: false })
+    expect(session.method).toBe('openid')
+    expect((await must(server.api('GET', `${administrators}/${id}`))).status).toBe('active')
+    const late = { invitation, password: 'a long pass phrase' }
+    expectProblem(await browser.call('POST', '/invitation/accept', late), 410, 'invitation_invalid')
+    expectProblem(await browser.call('POST', '/totp', { password: 'x' }), 409, 'password_absent')
+    const trail = await must(server.api('GET', `/organizations/${organization.id}/audit-events?target=${id}`))
+    expect(trail.items.map((event: { action: string }) => event.action)).toEqual(
+      expect.arrayContaining(['administrator.openid_linked', 'administrator.signed_in']),
+    )
+  })
+
+  test('from then on by issuer and subject, whatever the address has become', async () => {
+    const { id, email, subject } = await invitePerson()
+    expect((await signInAs(subject)).answer.status).toBe(200)
+    provider.people.set(subject, { email: 'married@acme.example', email_verified: true })
+    const { browser } = await signInAs(subject)
+    expect((await must(browser.call('GET', '/session'))).account).toMatchObject({ id, email })
+    // Who is given the old address later is not that administrator.
+    provider.people.set('successor', { email, email_verified: true })
+    expectProblem((await signInAs('successor')).answer, 403, 'openid_identity_refused')
+  })
+})
+
+describe('nobody is signed in', () => {
+  test.each<[string, Record<string, unknown>]>([
+    ['whose address nobody has', { email: 'stranger@acme.example', email_verified: true }],
+    ['whose address is not verified', { email_verified: false }],
+    ['whose address is of another domain', { email: 'x@elsewhere.example', email_verified: true }],
+    ['whose address is of a subdomain', { email: 'x@sub.acme.example', email_verified: true }],
+    ['of whom the provider tells no address', { email: undefined }],
+  ])('%s', async (_what, claims) => {
+    const { subject, email } = await invitePerson()
+    provider.people.set(subject, { email, email_verified: true, ...claims })
+    const { browser, answer } = await signInAs(subject)
+    expectProblem(answer, 403, 'openid_identity_refused')
+    expect(browser.cookies.has(SESSION_COOKIE)).toBe(false)
+    const { items } = await must(server.api('GET', administrators))
+    expect(items).toHaveLength(1)
+    expect(items[0].status).toBe('invited')
+  })
+
+  test('who is an administrator of another organization alone', async () => {
+    const { subject } = await invitePerson()
+    const other = await createOrganization(server)
+    await setProvider(other.id)
+    const browser = createBrowser(server)
+    const url = await provider.logIn(await begin(browser, other.slug), subject)
+    expectProblem(await comeBack(browser, url), 403, 'openid_identity_refused')
+  })
+
+  test('who is disabled, and their sessions are over', async () => {
+    const { id, subject } = await invitePerson()
+    const { browser } = await signInAs(subject)
+    await must(server.api('PATCH', `${administrators}/${id}`, { status: 'disabled' }))
+    expectProblem(await browser.call('GET', '/session'), 401, 'session_missing')
+    expectProblem((await signInAs(subject)).answer, 403, 'openid_identity_refused')
+  })
+
+  test('who turns back at the provider', async () => {
+    const browser = createBrowser(server)
+    const url = await provider.cancel(await begin(browser))
+    expectProblem(await comeBack(browser, url), 401, 'openid_failed')
+  })
+})
+
+describe('what comes back counts only', () => {
+  test('in the browser that began', async () => {
+    const { subject } = await invitePerson()
+    const victim = createBrowser(server)
+    const url = await provider.logIn(await begin(createBrowser(server)), subject)
+    expectProblem(await comeBack(victim, url), 400, 'openid_request_unknown')
+    await begin(victim)
+    expectProblem(await comeBack(victim, url), 400, 'openid_request_unknown')
+    expect(victim.cookies.has(SESSION_COOKIE)).toBe(false)
+  })
+
+  test('once', async () => {
+    const { subject } = await invitePerson()
+    const browser = createBrowser(server)
+    const url = await provider.logIn(await begin(browser), subject)
+    const cookie = browser.cookies.get(OPENID_COOKIE)!
+    expect((await comeBack(browser, url)).status).toBe(200)
+    const replay = createBrowser(server)
+    replay.cookies.set(OPENID_COOKIE, cookie)
+    expectProblem(await comeBack(replay, url), 401, 'openid_failed')
+  })
+
+  test('within ten minutes, and unchanged', async () => {
+    const { subject } = await invitePerson()
+    const browser = createBrowser(server)
+    const url = await provider.logIn(await begin(browser), subject)
+    const cookie = browser.cookies.get(OPENID_COOKIE)!
+    const changed = new URL(url)
+    changed.searchParams.set('code', 'of-somebody-else')
+    expectProblem(await comeBack(browser, changed), 401, 'openid_failed')
+    browser.cookies.set(OPENID_COOKIE, `${cookie.slice(0, -2)}AA`)
+    expectProblem(await comeBack(browser, url), 400, 'openid_request_unknown')
+    browser.cookies.set(OPENID_COOKIE, cookie)
+    server.clock.advance(601)
+    expectProblem(await comeBack(browser, url), 400, 'openid_request_unknown')
+  })
+
+  test('for the provider that is set now', async () => {
+    const { subject } = await invitePerson()
+    const browser = createBrowser(server)
+    const url = await provider.logIn(await begin(browser), subject)
+    await must(server.api('DELETE', `/organizations/${organization.id}/identity-provider`))
+    expectProblem(await comeBack(browser, url), 400, 'openid_request_unknown')
+  })
+})
+
+test('an organization that does not exist and one without a provider are answered alike', async () => {
+  const { slug } = await createOrganization(server)
+  for (const each of [slug, 'no-such-organization']) {
+    const answer = await createBrowser(server).call('POST', '/openid', { organization: each })
+    expectProblem(answer, 404, 'openid_not_set')
+  }
+})
+
+test('a provider that cannot be reached is told as such', async () => {
+  await setProvider(organization.id, { issuer: 'http://127.0.0.1:9' })
+  const answer = await createBrowser(server).call('POST', '/openid', { organization: organization.slug })
+  expectProblem(answer, 502, 'openid_unavailable')
+})
+
+test('the request uses PKCE, state and nonce, and its cookie is for the way back alone', async () => {
+  const answer = await createBrowser(server).call('POST', '/openid', { organization: organization.slug })
+  const { searchParams } = new URL(answer.body.authorization_url)
+  expect(Object.fromEntries(searchParams)).toMatchObject({
+    response_type: 'code',
+    code_challenge_method: 'S256',
+    scope: 'openid email',
+  })
+  for (const name of ['state', 'nonce', 'code_challenge'])
+    expect(searchParams.get(name)).toMatch(/^[\w-]{43}$/)
+  const cookie = answer.headers.get('set-cookie')
+  expect(cookie).toMatch(
+    /^countersign-openid=[\w-]+; Max-Age=600; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Lax$/,
+  )
+  expect(cookie).not.toContain(searchParams.get('nonce'))
+})
+
+test('codes and client secrets stand in no log', async () => {
+  const { subject } = await invitePerson()
+  const browser = createBrowser(server)
+  const url = await provider.logIn(await begin(browser), subject)
+  await comeBack(browser, url)
+  const log = JSON.stringify(server.logs())
+  for (const secret of [url.searchParams.get('code')!, provider.clientSecret])
+    expect(log).not.toContain(secret)
+})

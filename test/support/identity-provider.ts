@@ -1,0 +1,99 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+// @ts-expect-error the package brings no types
+import Provider from 'oidc-provider'
+
+/** Somebody as a company's OpenID provider knows them. */
+export type ProviderPerson = { email?: string; email_verified?: boolean }
+
+/** A real OpenID provider on loopback, with pages to log in by. */
+export type TestIdentityProvider = {
+  issuer: string
+  clientId: string
+  clientSecret: string
+  /** By subject, which is also what is typed as the login; a test changes them at will. */
+  people: Map<string, ProviderPerson>
+  /** Walks through login and consent as a browser; answers the URL that the provider sends the browser back to. */
+  logIn(authorizationUrl: string, subject: string): Promise<URL>
+  /** The same for somebody who goes away from the login page. */
+  cancel(authorizationUrl: string): Promise<URL>
+  close(): Promise<void>
+}
+
+const CLIENT_ID = 'countersign'
+const CLIENT_SECRET = 'secret-of-the-client-at-the-provider'
+const MAX_STEPS = 12
+
+export async function startIdentityProvider(redirectUri: string): Promise<TestIdentityProvider> {
+  let handler: RequestListener = (_req, res) => res.writeHead(503).end()
+  const http = createServer((req, res) => handler(req, res))
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const people = new Map<string, ProviderPerson>()
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: CLIENT_ID,
+        client_secret: CLIENT_SECRET,
+        token_endpoint_auth_method: 'client_secret_post',
+        redirect_uris: [redirectUri],
+      },
+    ],
+    claims: { email: ['email', 'email_verified'] },
+    cookies: { keys: ['a key of this test'] },
+    findAccount: (_context: unknown, subject: string) => ({
+      accountId: subject,
+      claims: () => ({ sub: subject, ...people.get(subject) }),
+    }),
+  })
+  handler = provider.callback()
+
+  return {
+    issuer,
+    clientId: CLIENT_ID,
+    clientSecret: CLIENT_SECRET,
+    people,
+    logIn: (authorizationUrl, subject) =>
+      walk(authorizationUrl, (page) => {
+        const action = /action="([^"]+)"/.exec(page)?.[1]
+        if (action === undefined) throw new Error(`no form: ${page.slice(0, 300)}`)
+        const prompt = /name="prompt" value="(\w+)"/.exec(page)?.[1] ?? ''
+        return { url: action, form: { prompt, login: subject, password: 'anything' } }
+      }),
+    cancel: (authorizationUrl) =>
+      walk(authorizationUrl, (page) => {
+        const abort = /href="([^"]+\/abort)"/.exec(page)?.[1]
+        if (abort === undefined) throw new Error(`no way back: ${page.slice(0, 300)}`)
+        return { url: abort }
+      }),
+    close: () =>
+      new Promise((resolve) => {
+        http.close(() => resolve())
+        http.closeAllConnections()
+      }),
+  }
+
+  async function walk(
+    start: string,
+    goOn: (page: string) => { url: string; form?: Record<string, string> },
+  ): Promise<URL> {
+    const cookies = new Map<string, string>()
+    let next: { url: string; form?: Record<string, string> } = { url: start }
+    for (let step = 0; step < MAX_STEPS; step++) {
+      const url = new URL(next.url, issuer)
+      if (url.href.startsWith(redirectUri)) return url
+      const response = await fetch(url, {
+        redirect: 'manual',
+        headers: { cookie: [...cookies].map((pair) => pair.join('=')).join('; ') },
+        ...(next.form && { method: 'POST', body: new URLSearchParams(next.form) }),
+      })
+      for (const text of response.headers.getSetCookie()) {
+        const [name = '', value = ''] = (text.split(';')[0] ?? '').split(/=(.*)/s)
+        cookies.set(name, value)
+      }
+      const location = response.headers.get('location')
+      next = location === null ? goOn(await response.text()) : { url: new URL(location, url).href }
+    }
+    throw new Error('the provider never sends the browser back')
+  }
+}
