@@ -116,8 +116,8 @@ const cases: RefusalCase[] = [
   ],
   [
     '[7519-4-3]',
-    'twenty thousand nested arrays',
-    (place) => forge(place, place.header(), prepend(place.claims(), nested(20_000))),
+    'forty-six thousand nested arrays',
+    (place) => forge(place, place.header(), prepend(place.claims(), nested(46_000))),
     IN_A_FORM,
   ],
 ]
