@@ -51,6 +51,7 @@ describe.each(['ES256', 'RS256', 'EdDSA'] as const)('an access token signed with
       jti: expect.stringMatching(/^tok_/),
       scope: 'read write',
       organization_id: fixture.organizationId,
+      roles: [],
     })
     for (const time of [claims.iat, claims.exp]) expect(Number.isSafeInteger(time)).toBe(true)
     expect(Number(claims.exp) - Number(claims.iat)).toBe(900)
