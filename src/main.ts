@@ -4,7 +4,8 @@ import { OperatorError } from './errors.ts'
 
 /** sysexits.h EX_SOFTWARE: a bug of ours, not a fault of the person or the machine. */
 const EXIT_BUG = 70
-const OLDEST_NODE = 24
+/** The first with argon2id in node:crypto. */
+const OLDEST_NODE = { major: 24, minor: 7 }
 
 process.on('uncaughtException', (error) => {
   report(error)
@@ -13,9 +14,11 @@ process.on('uncaughtException', (error) => {
 await main().catch(report)
 
 async function main(): Promise<void> {
-  if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major < OLDEST_NODE.major || (major === OLDEST_NODE.major && minor < OLDEST_NODE.minor)) {
+    const oldest = `${OLDEST_NODE.major}.${OLDEST_NODE.minor}`
     throw new OperatorError(
-      `This is Node.js ${process.versions.node}, and Countersign needs ${OLDEST_NODE} or later.`,
+      `This is Node.js ${process.versions.node}, and Countersign needs ${oldest} or later.`,
     )
   }
   await createProgram().parseAsync()

@@ -12,6 +12,8 @@ beforeAll(async () => {
   fixture = await server.createFixture({ algorithm: 'ES256' })
   for (let number = 0; number < COUNT; number++) {
     await createOrganization(server)
+    const person = { name: `p${number}`, email: `p${number}@people.example` }
+    await must(server.api('POST', `/organizations/${fixture.organizationId}/administrators`, person))
     await must(
       server.api('POST', `/organizations/${fixture.organizationId}/service-accounts`, { name: `a${number}` }),
     )
@@ -25,6 +27,7 @@ beforeAll(async () => {
   }
   lists = {
     organizations: '/organizations',
+    administrators: `/organizations/${fixture.organizationId}/administrators`,
     accounts: `/organizations/${fixture.organizationId}/service-accounts`,
     keys: `${fixture.accountPath}/keys`,
     tokens: `${fixture.accountPath}/tokens`,
@@ -38,6 +41,7 @@ afterAll(() => server.close())
 
 const LISTS = [
   'organizations',
+  'administrators',
   'accounts',
   'keys',
   'tokens',
