@@ -39,9 +39,10 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 5_000
 /**
  * What we rely on, whatever the database's or the role's own defaults are. Batched statements are short:
  * compiling them would take longer than running them. Under any other isolation `record_grants` would not see
- * a revocation that it waited for. Dates are read in one form only.
+ * a revocation that it waited for. Dates are read in one form only. A commit that is answered is on disk (promise 3).
  */
-const SESSION_OPTIONS = '-c jit=off -c default_transaction_isolation=read\\ committed -c datestyle=ISO'
+const SESSION_OPTIONS =
+  '-c jit=off -c default_transaction_isolation=read\\ committed -c datestyle=ISO -c synchronous_commit=on'
 
 /** Opens the pool. Does not connect yet: the first query does, and says what is wrong. */
 export function connectDatabase(address: DatabaseAddress, options: PoolOptions): DatabaseConnection {

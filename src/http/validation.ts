@@ -38,9 +38,20 @@ export function createValidation(options: {
     if (method === 'HEAD') req.method = 'GET'
     runInTurn(handlers, req, res, (thrown) => {
       req.method = method
-      next(thrown === undefined ? undefined : toRefusal(thrown, req))
+      next(thrown === undefined ? missingBody(req) : toRefusal(thrown, req))
     })
   }
+}
+
+/** The validator takes a request without any body for one that needs none. */
+function missingBody(req: Request): Refusal | undefined {
+  const { openapi } = req as { openapi?: { schema?: { requestBody?: { required?: boolean } } } }
+  if (req.body !== undefined || openapi?.schema?.requestBody?.required !== true) return undefined
+  return new Refusal(
+    'input_invalid',
+    { fact: 'no body' },
+    { faults: [{ pointer: '', detail: 'a JSON body is needed' }] },
+  )
 }
 
 /** The part of openapi.yaml that is asked for, below the path of the issuer. */

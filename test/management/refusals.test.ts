@@ -193,6 +193,11 @@ describe('bodies that cannot be read', () => {
     expectProblem(answer, status, answer.body.code)
   })
 
+  test.each(['POST', 'PATCH'])('no body at all where %s needs one', async (method) => {
+    const path = method === 'POST' ? '/organizations' : account
+    expectProblem(await api(method, path), 422, 'input_invalid')
+  })
+
   test('a merge patch may be called what it is, with a charset or without', async () => {
     for (const type of [
       'application/merge-patch+json',

@@ -97,7 +97,8 @@ export async function startTestServer(
 
   const atStop: (() => Promise<void>)[] = []
   let handler: RequestListener = (_req, res) => res.writeHead(503).end()
-  const http = createServer((req, res) => handler(req, res))
+  // Longer than a client on a busy machine lets a connection rest: it must not be closed as it is used again.
+  const http = createServer({ keepAliveTimeout: 120_000 }, (req, res) => handler(req, res))
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const issuer = options.issuer ?? url
