@@ -42,7 +42,7 @@ describe('what is wrong with the command line is said in one line', () => {
     [['token'], /--key-file/],
     [['token', '--key-file', 'a', '--private-key', 'b'], /not both/],
     [['introspect', 'token'], /--secret-file/],
-  ])('%j', async (args, pattern) => {
+  ])('countersign %j', async (args, pattern) => {
     expectOneLine(await run(args), pattern)
   })
 })
