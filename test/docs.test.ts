@@ -3,14 +3,24 @@ import { describe, expect, test } from '@jest/globals'
 
 const pages = [...globSync('*.md'), ...globSync('docs/**/*.md'), ...globSync('keys/*.md')]
 
+/**
+ * A program is shown below `<!-- file: test/… -->`: the whole file, or with `#name` the lines between its comments
+ * `#region name` and `#endregion`, without the indentation that they have in common.
+ */
 describe('programs shown in the documentation are the files that the tests run', () => {
-  const page = readFileSync('docs/clients.md', 'utf8')
-  const shown = [...page.matchAll(/<!-- file: (\S+) -->\n```\w*\n([\s\S]*?)\n```/g)]
+  const shown = pages.flatMap((page) =>
+    [...readFileSync(page, 'utf8').matchAll(/<!-- file: (\S+) -->\n(?:```\w*\n([\s\S]*?)\n```)?/g)].map(
+      (match) => ({ page, source: match[1] ?? '', text: match[2] }),
+    ),
+  )
 
   test('there are some', () => expect(shown.length).toBeGreaterThan(4))
 
-  test.each(shown.map((match) => [match[1] ?? '', match[2] ?? '']))('%s', (file, text) => {
-    expect(text).toBe(readFileSync(file, 'utf8').trimEnd())
+  test.each(shown)('$page shows $source as it is', ({ source, text }) => {
+    const [file = '', region] = source.split('#')
+    expect(file).toMatch(/^test\//)
+    const program = readFileSync(file, 'utf8').trimEnd()
+    expect(text).toBe(region === undefined ? program : cutRegion(program, region))
   })
 })
 
@@ -24,3 +34,18 @@ describe('links between pages lead somewhere', () => {
     expect(dead).toEqual([])
   })
 })
+
+function cutRegion(program: string, name: string): string {
+  const lines = program.split('\n')
+  const starts = lines.flatMap((line, index) =>
+    line.trimEnd().endsWith(`#region ${name}`) ? [index + 1] : [],
+  )
+  const [start = 0] = starts
+  const length = lines.slice(start).findIndex((line) => line.trimEnd().endsWith('#endregion'))
+  if (starts.length !== 1 || length < 1) throw new Error(`the file has not exactly once: #region ${name}`)
+  const region = lines.slice(start, start + length)
+  const indents = region
+    .filter((line) => line.trim() !== '')
+    .map((line) => /^\s*/.exec(line)?.[0].length ?? 0)
+  return region.map((line) => line.slice(Math.min(...indents))).join('\n')
+}

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib'
 const SECRET_OCTETS = 32
 const ID_PREFIX = 'key_'
 const PREFIX = 'csk_'
-/** `csk_`, the body of a key id, the secret, the checksum. Scanners look for the same; see docs/clients.md. */
+/** `csk_`, the body of a key id, the secret, the checksum. Scanners look for the same; see docs/api-tokens.md. */
 const API_TOKEN = /^csk_([0-9a-hjkmnp-tv-z]{36})[A-Za-z0-9_-]{43}[A-Za-z0-9_-]{6}$/
 const CHECKSUM_LENGTH = 6
 /** Characters shown at either end. The last ones are of the checksum: at least 232 random bits stay hidden. */

@@ -8,7 +8,7 @@ import {
   obfuscateApiToken,
 } from '../../src/tokens/api-token.ts'
 
-/** The one that docs/clients.md gives to secret scanners. */
+/** The one that docs/api-tokens.md gives to secret scanners. */
 const SCANNER = /\bcsk_[0-9a-hjkmnp-tv-z]{36}[A-Za-z0-9_-]{49}(?![A-Za-z0-9_-])/
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
