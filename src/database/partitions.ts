@@ -5,7 +5,7 @@ import type { Database } from './tables.ts'
 
 /** How a record table is cut, how far ahead partitions stand ready and how long history is kept. */
 type Partitioning = {
-  table: 'grant_records' | 'audit_events'
+  table: 'grant_records' | 'used_jtis' | 'audit_events'
   unit: 'day' | 'month'
   /** Units that stand ready before and after the present one. Behind, for clocks that lag. */
   behind: number
@@ -14,6 +14,7 @@ type Partitioning = {
 
 const PARTITIONINGS: readonly Partitioning[] = [
   { table: 'grant_records', unit: 'day', behind: 1, ahead: 3 },
+  { table: 'used_jtis', unit: 'day', behind: 1, ahead: 3 },
   { table: 'audit_events', unit: 'month', behind: 1, ahead: 2 },
 ]
 
@@ -26,6 +27,9 @@ export function retentionOf(
 ): Retention {
   return { grantRecordDays: config.grantRecordRetentionDays, auditEventDays: config.auditRetentionDays }
 }
+
+/** A jti counts until its JWT has expired for every clock; what is older serves nobody. */
+const USED_JTI_DAYS = 1
 
 export type PartitionChanges = { created: string[]; dropped: string[] }
 
@@ -126,8 +130,19 @@ function wantedPartitions(partitioning: Partitioning, now: number): Partition[] 
 
 /** Names sort by time, so the oldest kept name draws the line. */
 function firstKept(partitioning: Partitioning, now: number, retention: Retention): string {
-  const days = partitioning.table === 'grant_records' ? retention.grantRecordDays : retention.auditEventDays
+  const days = daysKept(partitioning.table, retention)
   return partitionName(partitioning, startOf(partitioning.unit, now - days * 86_400_000, 0))
+}
+
+function daysKept(table: Partitioning['table'], retention: Retention): number {
+  switch (table) {
+    case 'grant_records':
+      return retention.grantRecordDays
+    case 'used_jtis':
+      return USED_JTI_DAYS
+    case 'audit_events':
+      return retention.auditEventDays
+  }
 }
 
 function partitionName(partitioning: Partitioning, from: Date): string {

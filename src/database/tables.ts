@@ -2,7 +2,7 @@ import type { ColumnType, Insertable, JSONColumnType, Selectable } from 'kysely'
 
 /**
  * The schema as code sees it: camelCase, times as Date. `migrations/` is where it comes from.
- * Directory tables join freely; the two record tables are partitioned by time and referred to by nothing.
+ * Directory tables join freely; the record tables are partitioned by time and referred to by nothing.
  */
 export type Database = {
   organizations: OrganizationsTable
@@ -11,6 +11,7 @@ export type Database = {
   keys: KeysTable
   resourceServers: ResourceServersTable
   resourceServerSecrets: ResourceServerSecretsTable
+  resourceServerKeys: ResourceServerKeysTable
   permissions: PermissionsTable
   roles: RolesTable
   rolePermissions: RolePermissionsTable
@@ -26,6 +27,7 @@ export type Database = {
   openidIdentities: OpenidIdentitiesTable
   signingKeys: SigningKeysTable
   grantRecords: GrantRecordsTable
+  usedJtis: UsedJtisTable
   auditEvents: AuditEventsTable
   auditHeads: AuditHeadsTable
   auditAnchors: AuditAnchorsTable
@@ -61,6 +63,8 @@ export type AssertionPolicy = {
   requireJti: boolean
   maxLifetimeSeconds: number
   extraAudiences: string[]
+  /** What may stand in `aud` of its client assertions besides the issuer; an escape from draft-ietf-oauth-rfc7523bis. */
+  clientAssertionAudience: 'issuer' | 'issuer_or_token_endpoint'
 }
 
 /** `manager` implies `viewer`. */
@@ -185,6 +189,8 @@ type ResourceServersTable = {
   builtIn: ColumnType<boolean, boolean | undefined, never>
   tokenFormat: TokenFormat
   signingAlgorithm: SigningAlgorithm
+  /** Of its introspection answers, where it asks for signed ones (RFC 9701 §6). */
+  introspectionSigningAlgorithm: SigningAlgorithm
   tokenLifetimeSeconds: number
   createdAt: ColumnType<Date, Date, never>
   updatedAt: Date
@@ -200,6 +206,24 @@ type ResourceServerSecretsTable = {
   createdAt: ColumnType<Date, Date, never>
   createdBy: string
   lastUsedAt: Date | null
+}
+
+/** A public key with which a resource server signs assertions to authenticate. */
+type ResourceServerKeysTable = {
+  id: string
+  resourceServerId: string
+  kid: string
+  name: string
+  algorithm: KeyAlgorithm
+  modulusLength: number | null
+  thumbprint: string
+  publicKey: JSONColumnType<PublicJwk, string, never>
+  status: KeyStatus
+  expiresAt: Date | null
+  createdAt: ColumnType<Date, Date, never>
+  createdBy: string
+  updatedAt: Date
+  lastUsedAt: ColumnType<Date | null, never, never>
 }
 
 type PermissionsTable = { resourceServerId: string; name: string; description: string }
@@ -302,6 +326,14 @@ type GrantRecordsTable = {
   requestId: ColumnType<string, never, never>
 }
 
+/** JWTs that may be used once and left no grant record. Written by src/database/queries/used-jtis.ts alone. */
+type UsedJtisTable = {
+  /** The account, the resource server, or the thumbprint of the key that signs. */
+  owner: ColumnType<string, never, never>
+  digest: ColumnType<Buffer, never, never>
+  expiresAt: ColumnType<Date, never, never>
+}
+
 /** Appended to, never changed. */
 type AuditEventsTable = {
   organizationId: ColumnType<string, string, never>
@@ -354,6 +386,7 @@ export type AccountRow = Selectable<AccountsTable>
 export type KeyRow = Selectable<KeysTable>
 export type ResourceServerRow = Selectable<ResourceServersTable>
 export type ResourceServerSecretRow = Selectable<ResourceServerSecretsTable>
+export type ResourceServerKeyRow = Selectable<ResourceServerKeysTable>
 export type RoleRow = Selectable<RolesTable>
 export type GroupRow = Selectable<GroupsTable>
 export type PermissionRow = Selectable<PermissionsTable>

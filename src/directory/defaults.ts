@@ -16,12 +16,14 @@ export const DEFAULT_ASSERTION_POLICY: AssertionPolicy = {
   requireJti: false,
   maxLifetimeSeconds: 3600,
   extraAudiences: [],
+  clientAssertionAudience: 'issuer',
 }
 
 /** Tokens of a new resource server, and of the management API. */
 export const DEFAULT_TOKENS = {
   tokenFormat: 'jwt',
   signingAlgorithm: 'ES256',
+  introspectionSigningAlgorithm: 'RS256',
   tokenLifetimeSeconds: 900,
 } as const
 

@@ -84,6 +84,7 @@ export async function createResourceServer(
       builtIn: false,
       tokenFormat: request.tokenFormat ?? DEFAULT_TOKENS.tokenFormat,
       signingAlgorithm: request.signingAlgorithm ?? DEFAULT_TOKENS.signingAlgorithm,
+      introspectionSigningAlgorithm: DEFAULT_TOKENS.introspectionSigningAlgorithm,
       tokenLifetimeSeconds: request.tokenLifetimeSeconds ?? DEFAULT_TOKENS.tokenLifetimeSeconds,
       createdAt: new Date(now),
     })

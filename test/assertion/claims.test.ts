@@ -14,6 +14,7 @@ const POLICY = {
   requireJti: false,
   maxLifetimeSeconds: 3600,
   extraAudiences: [],
+  clientAssertionAudience: 'issuer' as const,
 }
 
 type Changes = {

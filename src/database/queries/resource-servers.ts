@@ -18,6 +18,7 @@ export type NewResourceServer = {
   builtIn: boolean
   tokenFormat: TokenFormat
   signingAlgorithm: SigningAlgorithm
+  introspectionSigningAlgorithm: SigningAlgorithm
   tokenLifetimeSeconds: number
   createdAt: Date
 }
