@@ -35,6 +35,7 @@ import { noStore } from './oauth/wire.ts'
 import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
 import { createSignInRouter } from './sign-in/router.ts'
+import type { KeyEncryptionKeys } from './signing/envelope.ts'
 import type { KeyRing } from './signing/key-ring.ts'
 import { digestSecret } from './tokens/access-token.ts'
 import { MAX_GROUPS } from './tokens/group-claims.ts'
@@ -49,7 +50,7 @@ export type AppOptions = {
   connection: DatabaseConnection
   keyRing: KeyRing
   /** Wraps the secrets that the server itself must read again. */
-  keyEncryptionKey: Buffer
+  keyEncryptionKeys: KeyEncryptionKeys
   clock: Clock
   logger: Logger
   metrics: Metrics
@@ -69,7 +70,7 @@ const KEY_GENERATION_LIMITS = { maxConcurrent: 2, maxWaiting: 16, maxPerOrganiza
 
 /** Puts the application together. No logic: only who is given what, and which path leads where. */
 export function createApp(options: AppOptions): Express {
-  const { connection, clock, keyRing, keyEncryptionKey, metrics, issuer } = options
+  const { connection, clock, keyRing, keyEncryptionKeys, metrics, issuer } = options
   const endpoints = toEndpoints(issuer)
   const basePath = new URL(issuer).pathname.replace(/\/$/, '')
   const batching = (name: Parameters<Metrics['batch']>[0]): BatchOptions => ({
@@ -134,7 +135,7 @@ export function createApp(options: AppOptions): Express {
     db: connection.db,
     clock,
     issuer,
-    keyEncryptionKey,
+    keyEncryptionKeys,
     inspectToken,
     inspectApiToken,
     generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
@@ -145,10 +146,10 @@ export function createApp(options: AppOptions): Express {
     db: connection.db,
     clock,
     issuer,
-    keyEncryptionKey,
+    keyEncryptionKeys,
     passwords: createPasswordHasher(),
     throttle: createSignInThrottle(),
-    openid: createOpenidProviders({ clock, keyEncryptionKey }),
+    openid: createOpenidProviders({ clock, keyEncryptionKeys }),
     refusals: createTrail({ action: 'administrator.sign_in_refused', askedBy: 'somebody at the sign-in' }),
     validateResponses: options.validateResponses,
     onBug,

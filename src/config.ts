@@ -68,8 +68,12 @@ export const SETTINGS = {
   COUNTERSIGN_KEY_ENCRYPTION_KEY: z
     .string()
     .optional()
-    .describe('32 bytes in base64; wraps the private signing keys'),
-  COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE: z.string().min(1).optional().describe('file that holds it instead'),
+    .describe('32 bytes in base64; wraps what is stored encrypted. Further ones, after a comma, only open'),
+  COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('file that holds it instead, one key on a line'),
   COUNTERSIGN_METRICS_PORT: port.optional().describe('TCP port of the Prometheus metrics, off by default'),
   COUNTERSIGN_LOG_LEVEL: z
     .enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` })

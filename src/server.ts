@@ -18,7 +18,7 @@ import type { DirectoryServices } from './directory/services.ts'
 import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
 import { createMetrics, type Metrics, serveMetrics } from './observability/metrics.ts'
-import { loadKeyEncryptionKey } from './signing/key-encryption-key.ts'
+import { loadKeyEncryptionKeys } from './signing/key-encryption-keys.ts'
 import { openKeyRing } from './signing/key-ring.ts'
 
 export type ServerOptions = {
@@ -67,8 +67,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         logger.error({ err: messageOf(error) }, 'partitions not maintained; next try in a minute'),
     }),
   )
-  const keyEncryptionKey = await loadKeyEncryptionKey(config)
-  const keyRing = await openKeyRing(database.db, keyEncryptionKey, clock)
+  const keyEncryptionKeys = await loadKeyEncryptionKeys(config)
+  const keyRing = await openKeyRing(database.db, keyEncryptionKeys, clock)
   const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
 
   const metrics = createMetrics()
@@ -82,7 +82,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     trustedProxies: config.trustedProxies,
     connection: database,
     keyRing,
-    keyEncryptionKey,
+    keyEncryptionKeys,
     clock,
     logger,
     metrics,

@@ -2,7 +2,7 @@ import * as openid from 'openid-client'
 import type { IdentityProviderRow } from '../database/tables.ts'
 import { clientSecretId } from '../directory/identity-providers.ts'
 import { codeOf, messageOf, Refusal } from '../errors.ts'
-import { unwrap } from '../signing/envelope.ts'
+import { type KeyEncryptionKeys, unwrap } from '../signing/envelope.ts'
 import type { AuthenticationServices } from './services.ts'
 
 /** What is asked of the provider: who somebody is, and their address. */
@@ -33,7 +33,7 @@ export type OpenidProviders = {
 
 /** Builds the client side of OpenID sign-in; one for each process. */
 export function createOpenidProviders(
-  services: Pick<AuthenticationServices, 'clock' | 'keyEncryptionKey'>,
+  services: Pick<AuthenticationServices, 'clock' | 'keyEncryptionKeys'>,
 ): OpenidProviders {
   const known = new Map<
     string,
@@ -75,7 +75,7 @@ export function createOpenidProviders(
     const found = known.get(organizationId)
     if (found !== undefined && found.updatedAt === updatedAt && found.goodUntil > now)
       return found.configuration
-    const configuration = await discover(provider, services.keyEncryptionKey)
+    const configuration = await discover(provider, services.keyEncryptionKeys)
     known.delete(organizationId)
     known.set(organizationId, { configuration, goodUntil: now + METADATA_MILLISECONDS, updatedAt })
     const [oldest] = known.keys()
@@ -87,10 +87,10 @@ export function createOpenidProviders(
 /** OpenID Connect Discovery. Redirects are not followed, and the issuer named must be the one that was asked. */
 async function discover(
   { organizationId, issuer, clientId, wrappedClientSecret }: IdentityProviderRow,
-  keyEncryptionKey: Buffer,
+  keyEncryptionKeys: KeyEncryptionKeys,
 ): Promise<openid.Configuration> {
   const secret =
-    wrappedClientSecret && unwrap(wrappedClientSecret, keyEncryptionKey, clientSecretId(organizationId))
+    wrappedClientSecret && unwrap(wrappedClientSecret, keyEncryptionKeys, clientSecretId(organizationId))
   // Plain http is let in by the directory only for trying out, on this machine.
   const isPlain = new URL(issuer).protocol === 'http:'
   try {

@@ -1,4 +1,3 @@
-import { hkdfSync } from 'node:crypto'
 import type { Trx } from '../database/connect.ts'
 import { lockAccount, updateAccount } from '../database/queries/accounts.ts'
 import {
@@ -21,7 +20,7 @@ import { normalizeEmail } from '../directory/administrators.ts'
 import { recordChanges } from '../directory/audit.ts'
 import { openidRedirectUri } from '../directory/identity-providers.ts'
 import { Refusal } from '../errors.ts'
-import { KEY_ENCRYPTION_KEY_BYTES, unwrap, wrap } from '../signing/envelope.ts'
+import { deriveKeys, type KeyEncryptionKeys, unwrap, wrap } from '../signing/envelope.ts'
 import type { OpenidPerson, OpenidProviders, OpenidRequest } from './openid-provider.ts'
 import type { SignedIn } from './password-sign-in.ts'
 import { noting } from './refused-sign-in.ts'
@@ -192,22 +191,24 @@ async function link(
 const SEAL_ID = 'openid sign-in'
 
 /** A key of its own: what strangers can have sealed as often as they like is never sealed with the other one. */
-function sealingKey(keyEncryptionKey: Buffer): Buffer {
-  return Buffer.from(hkdfSync('sha256', keyEncryptionKey, '', SEAL_ID, KEY_ENCRYPTION_KEY_BYTES))
+function sealingKeys(keyEncryptionKeys: KeyEncryptionKeys): KeyEncryptionKeys {
+  return deriveKeys(keyEncryptionKeys, SEAL_ID)
 }
 
-function seal({ keyEncryptionKey }: Pick<Services, 'keyEncryptionKey'>, begun: Begun): string {
-  return wrap(Buffer.from(JSON.stringify(begun)), sealingKey(keyEncryptionKey), SEAL_ID).toString('base64url')
+function seal({ keyEncryptionKeys }: Pick<Services, 'keyEncryptionKeys'>, begun: Begun): string {
+  return wrap(Buffer.from(JSON.stringify(begun)), sealingKeys(keyEncryptionKeys), SEAL_ID).toString(
+    'base64url',
+  )
 }
 
 /** undefined for what `seal` did not make. */
 function open(
-  { keyEncryptionKey }: Pick<Services, 'keyEncryptionKey'>,
+  { keyEncryptionKeys }: Pick<Services, 'keyEncryptionKeys'>,
   cookie: string | undefined,
 ): Begun | undefined {
   if (cookie === undefined) return undefined
   try {
-    const text = unwrap(Buffer.from(cookie, 'base64url'), sealingKey(keyEncryptionKey), SEAL_ID)
+    const text = unwrap(Buffer.from(cookie, 'base64url'), sealingKeys(keyEncryptionKeys), SEAL_ID)
     return JSON.parse(text.toString()) as Begun
   } catch {
     return undefined

@@ -18,7 +18,7 @@ export function totpSecretId(accountId: string): string {
  */
 export async function spendCode(
   trx: Trx,
-  { clock, keyEncryptionKey }: Pick<AuthenticationServices, 'clock' | 'keyEncryptionKey'>,
+  { clock, keyEncryptionKeys }: Pick<AuthenticationServices, 'clock' | 'keyEncryptionKeys'>,
   accountId: string,
   code: string,
 ): Promise<'totp' | 'recovery_code'> {
@@ -34,7 +34,7 @@ export async function spendCode(
   await spendStep(
     trx,
     accountId,
-    unwrap(wrapped, keyEncryptionKey, totpSecretId(accountId)),
+    unwrap(wrapped, keyEncryptionKeys, totpSecretId(accountId)),
     digits,
     clock.now(),
   )

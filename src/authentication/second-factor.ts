@@ -40,7 +40,7 @@ export async function beginEnrolment(
   const { accountId, accountEmail } = session.record
   const hash = await provePassword(services, session, password, session.actor.request)
   const secret = createTotpSecret()
-  const wrapped = wrap(secret, services.keyEncryptionKey, totpSecretId(accountId))
+  const wrapped = wrap(secret, services.keyEncryptionKeys, totpSecretId(accountId))
   await transact(services.db, async (trx) => {
     const credentials = await requireCredentials(trx, accountId, hash)
     if (credentials.totpConfirmedAt !== null) throw new Refusal('second_factor_on', { accountId })
@@ -65,7 +65,7 @@ export async function confirmEnrolment(
     const credentials = await requireCredentials(trx, accountId)
     if (credentials.totpConfirmedAt !== null) throw new Refusal('second_factor_on', { accountId })
     if (credentials.wrappedTotpSecret === null) throw new Refusal('second_factor_off', { accountId })
-    const secret = unwrap(credentials.wrappedTotpSecret, services.keyEncryptionKey, totpSecretId(accountId))
+    const secret = unwrap(credentials.wrappedTotpSecret, services.keyEncryptionKeys, totpSecretId(accountId))
     await spendStep(trx, accountId, secret, code.replaceAll(/\s/g, ''), now)
     await confirmTotp(trx, accountId, new Date(now))
     const codes = await renewRecoveryCodes(trx, accountId)

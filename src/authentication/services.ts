@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Db } from '../database/connect.ts'
 import type { RefusalTrail } from '../directory/refusal-trail.ts'
+import type { KeyEncryptionKeys } from '../signing/envelope.ts'
 import type { PasswordHasher } from './password.ts'
 import type { SignInThrottle } from './sign-in-throttle.ts'
 
@@ -11,7 +12,7 @@ export type AuthenticationServices = {
   /** The issuer identifier, as configured. */
   issuer: string
   /** Wraps the secrets of second factors and of clients at identity providers. */
-  keyEncryptionKey: Buffer
+  keyEncryptionKeys: KeyEncryptionKeys
   passwords: PasswordHasher
   throttle: SignInThrottle
   /** Where refused sign-ins of known accounts are written down. */

@@ -60,7 +60,7 @@ export async function putIdentityProvider(
     db,
     clock,
     issuer,
-    keyEncryptionKey,
+    keyEncryptionKeys,
   }: Pick<DirectoryServices, 'db' | 'clock' | 'issuer'> & SealingServices,
   actor: Actor,
   organizationId: string,
@@ -82,7 +82,7 @@ export async function putIdentityProvider(
         ? before.wrappedClientSecret
         : clientSecret == null
           ? null
-          : wrap(Buffer.from(clientSecret), keyEncryptionKey, clientSecretId(id)),
+          : wrap(Buffer.from(clientSecret), keyEncryptionKeys, clientSecretId(id)),
       emailDomains: [...new Set(request.emailDomains.map((domain) => domain.toLowerCase()))].sort(),
       createdAt: before?.createdAt ?? new Date(now),
       updatedAt: new Date(now),

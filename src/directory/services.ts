@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Db } from '../database/connect.ts'
+import type { KeyEncryptionKeys } from '../signing/envelope.ts'
 import type { KeyPair, ModulusLength } from './key-pair.ts'
 
 /** What the rules of the directory work with; each takes the part that it needs. */
@@ -15,5 +16,5 @@ export type DirectoryServices = {
 /** What rules need besides that keep a secret which the server itself must read again. */
 export type SealingServices = {
   /** Wraps it (src/signing/envelope.ts). */
-  keyEncryptionKey: Buffer
+  keyEncryptionKeys: KeyEncryptionKeys
 }

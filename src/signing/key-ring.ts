@@ -14,7 +14,7 @@ import type { PublicJwk, SigningAlgorithm, SigningKeyRow } from '../database/tab
 import { transact } from '../database/transaction.ts'
 import { OperatorError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import { unwrap, wrap } from './envelope.ts'
+import { type KeyEncryptionKeys, unwrap, wrap } from './envelope.ts'
 
 /** What access tokens can be signed with; each always has one active key. */
 const SIGNING_ALGORITHMS: readonly SigningAlgorithm[] = ['ES256', 'RS256', 'EdDSA']
@@ -39,10 +39,14 @@ export type KeyRing = {
  * agree on one key per algorithm.
  * Throws OperatorError when the stored keys were wrapped under another key-encryption key.
  */
-export async function openKeyRing(db: Db, keyEncryptionKey: Buffer, clock: Clock): Promise<KeyRing> {
-  await createMissingKeys(db, keyEncryptionKey, clock)
+export async function openKeyRing(
+  db: Db,
+  keyEncryptionKeys: KeyEncryptionKeys,
+  clock: Clock,
+): Promise<KeyRing> {
+  await createMissingKeys(db, keyEncryptionKeys, clock)
   const rows = await listSigningKeys(db)
-  const imported = await Promise.all(rows.map((row) => importKey(row, keyEncryptionKey)))
+  const imported = await Promise.all(rows.map((row) => importKey(row, keyEncryptionKeys)))
   const byKid = new Map(imported.map((key) => [key.kid, key]))
   const active = new Map(imported.filter((key) => key.status === 'active').map((key) => [key.algorithm, key]))
   return {
@@ -58,33 +62,33 @@ export async function openKeyRing(db: Db, keyEncryptionKey: Buffer, clock: Clock
   }
 }
 
-async function createMissingKeys(db: Db, keyEncryptionKey: Buffer, clock: Clock): Promise<void> {
+async function createMissingKeys(db: Db, keyEncryptionKeys: KeyEncryptionKeys, clock: Clock): Promise<void> {
   await transact(db, async (trx) => {
     await lockSigningKeys(trx)
     const existing = await listSigningKeys(trx)
     for (const algorithm of SIGNING_ALGORITHMS) {
       if (existing.some((key) => key.algorithm === algorithm && key.status === 'active')) continue
-      await insertActiveSigningKey(trx, await createKey(algorithm, keyEncryptionKey, clock.now()))
+      await insertActiveSigningKey(trx, await createKey(algorithm, keyEncryptionKeys, clock.now()))
     }
   })
 }
 
-async function createKey(algorithm: SigningAlgorithm, keyEncryptionKey: Buffer, now: number) {
+async function createKey(algorithm: SigningAlgorithm, keyEncryptionKeys: KeyEncryptionKeys, now: number) {
   const pair = await generateKeyPair(algorithm, { extractable: true, modulusLength: RSA_MODULUS_LENGTH })
   const id = newId('sig', now)
   return {
     id,
     algorithm,
     publicKey: (await exportJWK(pair.publicKey)) as PublicJwk,
-    wrappedPrivateKey: wrap(Buffer.from(await exportPKCS8(pair.privateKey)), keyEncryptionKey, id),
+    wrappedPrivateKey: wrap(Buffer.from(await exportPKCS8(pair.privateKey)), keyEncryptionKeys, id),
     createdAt: new Date(now),
   }
 }
 
 type ImportedKey = SigningKey & VerificationKey & { status: SigningKeyRow['status']; publicJwk: PublicJwk }
 
-async function importKey(row: SigningKeyRow, keyEncryptionKey: Buffer): Promise<ImportedKey> {
-  const pem = openEnvelope(row, keyEncryptionKey).toString()
+async function importKey(row: SigningKeyRow, keyEncryptionKeys: KeyEncryptionKeys): Promise<ImportedKey> {
+  const pem = openEnvelope(row, keyEncryptionKeys).toString()
   return {
     kid: row.id,
     algorithm: row.algorithm,
@@ -95,9 +99,9 @@ async function importKey(row: SigningKeyRow, keyEncryptionKey: Buffer): Promise<
   }
 }
 
-function openEnvelope(row: SigningKeyRow, keyEncryptionKey: Buffer): Buffer {
+function openEnvelope(row: SigningKeyRow, keyEncryptionKeys: KeyEncryptionKeys): Buffer {
   try {
-    return unwrap(row.wrappedPrivateKey, keyEncryptionKey, row.id)
+    return unwrap(row.wrappedPrivateKey, keyEncryptionKeys, row.id)
   } catch (error) {
     throw new OperatorError(
       'The signing keys in the database were encrypted under another key-encryption key. ' +

@@ -13,7 +13,7 @@ let good: { header: Record<string, unknown>; claims: Record<string, unknown> }
 
 beforeAll(async () => {
   server = await startTestServer()
-  keyRing = await openKeyRing(server.connection.db, Buffer.alloc(32, 7), server.clock)
+  keyRing = await openKeyRing(server.connection.db, [Buffer.alloc(32, 7)], server.clock)
   fixture = await server.createFixture()
   good = decode(await server.operatorToken())
 })

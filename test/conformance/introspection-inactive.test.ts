@@ -11,7 +11,7 @@ let keyRing: KeyRing
 
 beforeAll(async () => {
   server = await startTestServer()
-  keyRing = await openKeyRing(server.connection.db, Buffer.alloc(32, 7), server.clock)
+  keyRing = await openKeyRing(server.connection.db, [Buffer.alloc(32, 7)], server.clock)
 })
 
 afterAll(() => server.close())

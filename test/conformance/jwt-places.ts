@@ -45,7 +45,7 @@ export function usePlaces(): Places {
   beforeAll(async () => {
     const server = await startTestServer()
     const fixture = await server.createFixture()
-    const keyRing = await openKeyRing(server.connection.db, Buffer.alloc(32, 7), server.clock)
+    const keyRing = await openKeyRing(server.connection.db, [Buffer.alloc(32, 7)], server.clock)
     const key = keyRing.signingKey('ES256')
     const all = new Map<PlaceName, Place>([
       ['an assertion', assertionPlace(server, fixture)],

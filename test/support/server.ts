@@ -107,8 +107,8 @@ export async function startTestServer(
     await maintainPartitions(connection.db, clock.now(), { grantRecordDays: 30, auditEventDays: 400 })
   }
   await maintain()
-  const keyEncryptionKey = Buffer.alloc(32, 7)
-  const keyRing = await openKeyRing(connection.db, keyEncryptionKey, clock)
+  const keyEncryptionKeys = [Buffer.alloc(32, 7)] as const
+  const keyRing = await openKeyRing(connection.db, keyEncryptionKeys, clock)
   const { organization, account } = await ensureInstallation(connection.db, { issuer, clock })
   if (account === undefined) throw new Error('a new installation has an operator')
   const operatorKey = await createKeyPair('ES256')
@@ -122,7 +122,7 @@ export async function startTestServer(
     trustedProxies: options.trustedProxies ?? [],
     connection,
     keyRing,
-    keyEncryptionKey,
+    keyEncryptionKeys,
     clock,
     logger: createLogger('debug', stream),
     metrics,

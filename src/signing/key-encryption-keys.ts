@@ -3,28 +3,29 @@ import { chmod, link, mkdir, open, readFile, stat, unlink } from 'node:fs/promis
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { codeOf, messageOf, OperatorError } from '../errors.ts'
-import { KEY_ENCRYPTION_KEY_BYTES } from './envelope.ts'
+import { KEY_ENCRYPTION_KEY_BYTES, type KeyEncryptionKeys } from './envelope.ts'
 
 const FILE_NAME = 'key-encryption-key'
 
 /**
- * The key that wraps the server's private signing keys: from the environment, from a file, or from
- * `<keys dir>/key-encryption-key`, which is made at the first start unless `NODE_ENV` is production: there
- * an absent key is an operator's mistake, not a first run.
- * Throws OperatorError when it is absent, malformed or readable by others.
+ * The keys that wrap what the server must read again, its private signing keys above all: from the environment, from
+ * a file, or from `<keys dir>/key-encryption-key`, which is made at the first start unless `NODE_ENV` is production:
+ * there an absent key is an operator's mistake, not a first run. The first one wraps; further ones only open what
+ * they have wrapped (`rekey`).
+ * Throws OperatorError when they are absent, malformed or readable by others.
  */
-export async function loadKeyEncryptionKey(
+export async function loadKeyEncryptionKeys(
   config: Pick<Config, 'keyEncryptionKey' | 'keysDir' | 'production'>,
-): Promise<Buffer> {
+): Promise<KeyEncryptionKeys> {
   if (config.keyEncryptionKey !== undefined && 'value' in config.keyEncryptionKey) {
-    return decodeKey(config.keyEncryptionKey.value, 'COUNTERSIGN_KEY_ENCRYPTION_KEY')
+    return decodeKeys(config.keyEncryptionKey.value, 'COUNTERSIGN_KEY_ENCRYPTION_KEY')
   }
   const isOurs = config.keyEncryptionKey === undefined
   const file = config.keyEncryptionKey?.file ?? join(config.keysDir, FILE_NAME)
   const text = await readKeyFile(file)
   if (text !== undefined) {
     await assertPrivate(file, config.production)
-    return decodeKey(text, file)
+    return decodeKeys(text, file)
   }
   if (!isOurs || config.production) {
     throw new OperatorError(
@@ -35,9 +36,15 @@ export async function loadKeyEncryptionKey(
   return createKeyFile(config.keysDir, file)
 }
 
+/** One key on a line; in a variable, commas may stand between them. */
+function decodeKeys(text: string, source: string): KeyEncryptionKeys {
+  const [first = '', ...others] = text.split(/[\s,]+/).filter((part) => part !== '')
+  return [decodeKey(first, source), ...others.map((part) => decodeKey(part, source))]
+}
+
 function decodeKey(text: string, source: string): Buffer {
-  const key = Buffer.from(text.trim(), 'base64')
-  if (key.length === KEY_ENCRYPTION_KEY_BYTES && key.toString('base64') === text.trim()) return key
+  const key = Buffer.from(text, 'base64')
+  if (key.length === KEY_ENCRYPTION_KEY_BYTES && key.toString('base64') === text) return key
   throw new OperatorError(
     `The key-encryption key in ${source} is not 32 bytes in base64 (openssl rand -base64 32 makes one).`,
   )
@@ -65,7 +72,7 @@ async function assertPrivate(file: string, production: boolean): Promise<void> {
  * Written whole under another name and then linked: two first starts at once agree on one key, and a crash
  * never leaves half of one.
  */
-async function createKeyFile(folder: string, file: string): Promise<Buffer> {
+async function createKeyFile(folder: string, file: string): Promise<KeyEncryptionKeys> {
   const key = randomBytes(KEY_ENCRYPTION_KEY_BYTES)
   const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`
   try {
@@ -75,9 +82,9 @@ async function createKeyFile(folder: string, file: string): Promise<Buffer> {
     await handle.sync()
     await handle.close()
     await link(draft, file)
-    return key
+    return [key]
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return decodeKey((await readKeyFile(file)) ?? '', file)
+    if (codeOf(error) === 'EEXIST') return decodeKeys((await readKeyFile(file)) ?? '', file)
     throw new OperatorError(`The key-encryption key cannot be written to ${file}: ${messageOf(error)}`)
   } finally {
     await unlink(draft).catch(() => undefined)
