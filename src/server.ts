@@ -53,6 +53,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   await using starting = new AsyncDisposableStack()
 
   const database = await openDatabase(config, {
+    beside: false,
     tell: options.tell,
     onIdleError: (error) => logger.warn({ err: messageOf(error) }, 'a database connection was lost'),
   })

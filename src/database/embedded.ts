@@ -16,13 +16,17 @@ export type EmbeddedPostgres = {
   dataDir: string
   /** Whether it was still running, left behind by a server that was killed. */
   adopted: boolean
-  /** Shuts PostgreSQL down in order. Resolves also when it is gone already. */
+  /** Whether a server runs on it: with `beside` only. */
+  served: boolean
+  /** Shuts PostgreSQL down in order, unless a server runs on it. Resolves also when it is gone already. */
   stop(): Promise<void>
 }
 
 export type EmbeddedOptions = {
   /** Undefined is `./data`. */
   dataDir: string | undefined
+  /** For a command that works beside a server: where one runs, its PostgreSQL is used, and left to it. */
+  beside?: boolean
   /** Told what the operator should know, a line at a time. */
   log: (line: string) => void
   /** Further PostgreSQL settings, by name. */
@@ -42,8 +46,8 @@ const LONGEST_REVIVAL_PAUSE_MS = 30_000
 
 /**
  * Runs a PostgreSQL on the data folder, which is created when new; one that a killed server has left running
- * is adopted, or restarted when its settings differ. At most one server holds a folder at a time. Throws an
- * OperatorError for whatever the operator must mend.
+ * is adopted, or restarted when its settings differ. At most one server holds a folder at a time; only commands
+ * may work beside it. Throws an OperatorError for whatever the operator must mend.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   try {
@@ -71,6 +75,10 @@ async function start(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const socketFolder = await openSocketFolder(dataDir, owner)
   const settings = clusterSettings(socketFolder, extraSettings)
   const cluster = { binaries, dataDir, owner, socketFolder, settings }
+  const connection = { host: socketFolder, port: SOCKET_PORT, user: CLUSTER_NAME, database: CLUSTER_NAME }
+  if (options.beside && (await isServed(cluster))) {
+    return { connection, dataDir, adopted: false, served: true, stop: async () => {} }
+  }
   const { lock, adopted } = await takeOver(cluster, log)
   if (adopted) log(`Took over the PostgreSQL that was still running on ${dataDir}.`)
   const stop = keepAlive(cluster, lock, log)
@@ -80,11 +88,18 @@ async function start(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
     await stop()
     throw error
   }
-  return {
-    connection: { host: socketFolder, port: SOCKET_PORT, user: CLUSTER_NAME, database: CLUSTER_NAME },
-    dataDir,
-    adopted,
-    stop,
+  return { connection, dataDir, adopted, served: false, stop }
+}
+
+/** Whether somebody holds the lock at this moment. */
+async function isServed(cluster: Cluster): Promise<boolean> {
+  const client = await findPostgres(cluster)
+  if (client === undefined) return false
+  try {
+    const { rows } = await client.query('select pg_try_advisory_lock($1) as taken', [SERVER_LOCK])
+    return !rows[0].taken
+  } finally {
+    await client.end()
   }
 }
 

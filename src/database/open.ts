@@ -4,10 +4,17 @@ import { connectDatabase, type DatabaseConnection } from './connect.ts'
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts'
 import { assertNotNewer, migrate, readSchemaState } from './migrate.ts'
 
-/** A database that answers, and where its data is when it is the embedded one. */
-export type OpenDatabase = DatabaseConnection & { dataDir: string | undefined }
+/** A database that answers. */
+export type OpenDatabase = DatabaseConnection & {
+  /** Where its data is, when it is the embedded one. */
+  dataDir: string | undefined
+  /** Whether it is the embedded one of this process, and nobody else's. */
+  isOurs: boolean
+}
 
 export type OpenOptions = {
+  /** Whether a server may be running on the embedded database already; for commands that work beside it. */
+  beside: boolean
   /** Told of connections that break while idle; the pool replaces them by itself. */
   onIdleError: (error: Error) => void
   /** Told what the operator should know of the embedded database, a line at a time. */
@@ -26,23 +33,26 @@ export async function openDatabase(
   if (config.database.kind === 'external') {
     const connection = connectDatabase({ url: config.database.url }, pool)
     await assertReachable(connection, config.database.url)
-    return { ...connection, dataDir: undefined }
+    return { ...connection, dataDir: undefined, isOurs: false }
   }
-  const embedded = await startEmbedded({ dataDir: config.database.dataDir, log: options.tell })
+  const { beside, tell: log } = options
+  const embedded = await startEmbedded({ dataDir: config.database.dataDir, beside, log })
   const connection = connectDatabase(embedded.connection, pool)
-  return { ...connection, dataDir: embedded.dataDir, close: () => closeBoth(connection, embedded) }
+  const { dataDir, served } = embedded
+  return { ...connection, dataDir, isOurs: !served, close: () => closeBoth(connection, embedded) }
 }
 
 /**
- * Brings the schema to where the code needs it: always in the embedded database, elsewhere only when told to,
- * since the upgrade of a shared database is the operator's decision. Answers the names of what was applied.
+ * Brings the schema to where the code needs it: always in an embedded database that is ours alone, elsewhere only
+ * when told to, since the upgrade of a shared database is the operator's decision. Answers the names of what was
+ * applied.
  * Throws OperatorError for pending migrations that may not be applied, and for a schema newer than the code.
  */
 export async function prepareSchema(
-  { db }: DatabaseConnection,
-  config: Pick<Config, 'database' | 'migrate'>,
+  { db, isOurs }: Pick<OpenDatabase, 'db' | 'isOurs'>,
+  config: Pick<Config, 'migrate'>,
 ): Promise<string[]> {
-  if (config.migrate || config.database.kind === 'embedded') return migrate(db)
+  if (config.migrate || isOurs) return migrate(db)
   const state = await readSchemaState(db)
   assertNotNewer(state)
   if (state.pending.length === 0) return []

@@ -76,6 +76,18 @@ describe('a first start', () => {
     })
   })
 
+  test('lets commands work beside it on its embedded database, and goes on', async () => {
+    const run = (...args: string[]) => runCommand([...args, '--data-dir', 'data'], { cwd: folder })
+    const invited = await run('invite', '--email', 'ada@acme.example', '--issuer', server.issuer)
+    expect(invited).toMatchObject({ code: 0, stderr: '' })
+    expect(invited.stdout).toContain(`${server.issuer}/console/invitation#csi_`)
+    expect(await run('migrate')).toMatchObject({ code: 0, stdout: 'The database schema is up to date.\n' })
+    const verified = await run('audit', 'verify')
+    expect(verified).toMatchObject({ code: 0, stderr: '' })
+    expect(verified.stdout).toMatch(/^operator \(org_\w+\): ok, /)
+    expect((await fetch(`${server.issuer}/health/ready`)).status).toBe(200)
+  })
+
   test('holds the data folder: a second server is refused with one line', async () => {
     const args = ['serve', '--data-dir', 'data', '--port', '0', '--issuer', 'http://localhost']
     const { code, stderr } = await runCommand(args, { cwd: folder })
