@@ -7,7 +7,7 @@ import { type IdPrefix, isId, timeOfId } from '../ids.ts'
 import type { Actor } from './actor.ts'
 import { createdAs } from './audit.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { getOrganization } from './reach.ts'
+import { getOrganizationEver } from './reach.ts'
 import type { DirectoryServices } from './services.ts'
 
 /** Which part of the trail: conditions that are given must all hold. `from` is included, `to` is not. */
@@ -38,7 +38,7 @@ const REQUEST_MILLISECONDS = 600_000
 
 type Services = Pick<DirectoryServices, 'db'>
 
-/** An organization's trail, newest first. Throws Refusal `resource_not_found`. */
+/** An organization's trail, newest first, for the platform also when it is deleted. Throws Refusal `resource_not_found`. */
 export async function listAuditEvents(
   { db }: Services,
   actor: Actor,
@@ -46,7 +46,7 @@ export async function listAuditEvents(
   filter: TrailFilter,
   request: PageRequest,
 ): Promise<Listing<TrailEntry>> {
-  const { id } = await getOrganization(db, actor, organizationId)
+  const { id } = await getOrganizationEver(db, actor, organizationId)
   return readPage(request, (page) => readTrail(db, id, filter, page))
 }
 
@@ -60,7 +60,7 @@ export async function exportAuditEvents(
   organizationId: string,
   filter: TrailFilter,
 ): Promise<AsyncGenerator<TrailEntry[]>> {
-  const { id } = await getOrganization(db, actor, organizationId)
+  const { id } = await getOrganizationEver(db, actor, organizationId)
   return readBatches(db, id, filter)
 }
 

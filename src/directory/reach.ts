@@ -34,6 +34,16 @@ export async function getOrganization(db: Db, actor: Actor, id: string): Promise
   return requireReachable(actor, id, await findReachable(db, actor, id))
 }
 
+/**
+ * The same, and for the platform also one that was deleted: who deleted it, and what went with it, must be told
+ * to somebody. Throws Refusal `resource_not_found`.
+ */
+export async function getOrganizationEver(db: Db, actor: Actor, id: string): Promise<OrganizationRow> {
+  const organization = await findReachable(db, actor, id)
+  if (actor.isOperator && organization !== undefined) return organization
+  return requireReachable(actor, id, organization)
+}
+
 /** Narrows to an organization that is there for the actor. Throws Refusal `resource_not_found`. */
 export function requireReachable(
   actor: Actor,

@@ -67,10 +67,13 @@ function findOnlyFitting(
   )
   const [only, ...others] = fitting
   if (only === undefined) {
-    throw new Refusal('scope_not_granted', {
-      requested: scope ?? [],
-      resourceServers: access.map((entry) => entry.identifier),
-    })
+    throw new Refusal(
+      'scope_not_granted',
+      { requested: scope ?? [], resourceServers: access.map((entry) => entry.identifier) },
+      access.length === 0
+        ? { hint: 'The account has no permission yet. Give it a role or a permission.' }
+        : {},
+    )
   }
   if (others.length === 0) return only
   throw new Refusal(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createApiToken } from '../support/api-tokens.ts'
-import { expectProblem } from '../support/management.ts'
+import { createClient, createOrganization, expectProblem } from '../support/management.ts'
 import { must, startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -73,6 +73,21 @@ test('its slug and the emails in it are free again, and the trail tells what wen
     before: { status: 'active', accounts_deleted: [], keys_revoked: [] },
     after: { status: 'deleted', accounts_deleted: [fixture.accountId], keys_revoked: [fixture.keyId] },
   })
+})
+
+test('its trail can still be read by the platform, and by nobody else', async () => {
+  const { organizationId, accountPath } = await server.createFixture()
+  const path = `/organizations/${organizationId}`
+  const trail = `${path}/audit-events?action=organization.deleted`
+  const { slug } = await must(server.api('GET', path))
+  await must(server.api('DELETE', `${path}?confirm=${slug}`))
+  const { items } = await must(server.api('GET', trail))
+  expect(items).toMatchObject([{ target: { id: organizationId }, actor: { name: 'operator' } }])
+  const { id } = await createOrganization(server)
+  const neighbour = await createClient(server, { organizationId: id, permissions: ['audit:read'] })
+  expectProblem(await neighbour.call('GET', trail), 404, 'resource_not_found')
+  for (const gone of [path, accountPath, `${path}/roles`])
+    expectProblem(await server.api('GET', gone), 404, 'resource_not_found')
 })
 
 test('one whose accounts are all disabled goes without a confirmation', async () => {

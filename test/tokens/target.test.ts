@@ -66,6 +66,11 @@ describe('audience and scope of a token', () => {
   ])('%s is refused', (_name, accesses, resources, scope, reason) => {
     expect(reasonOf(() => resolveTarget(accesses, resources, scope))).toBe(reason)
   })
+
+  test('an account that may do nothing at all is told so', () => {
+    const hint = 'The account has no permission yet. Give it a role or a permission.'
+    expect(() => resolveTarget([], [], undefined)).toThrow(expect.objectContaining({ told: { hint } }))
+  })
 })
 
 describe('the scope that a grant asks for', () => {
