@@ -51,6 +51,8 @@ export type AppOptions = {
   keyRing: KeyRing
   /** Wraps the secrets that the server itself must read again. */
   keyEncryptionKeys: KeyEncryptionKeys
+  /** How old an active signing key becomes. */
+  signingKeyRotationDays: number
   clock: Clock
   logger: Logger
   metrics: Metrics

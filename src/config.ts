@@ -25,6 +25,7 @@ export type Config = {
   trustedProxies: readonly string[]
   grantRecordRetentionDays: number
   auditRetentionDays: number
+  signingKeyRotationDays: number
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -94,6 +95,9 @@ export const SETTINGS = {
     .default(30)
     .describe('how long the records of issued tokens are kept'),
   COUNTERSIGN_AUDIT_RETENTION_DAYS: days(1).default(400).describe('how long audit events are kept'),
+  COUNTERSIGN_SIGNING_KEY_ROTATION_DAYS: days(1)
+    .default(90)
+    .describe('how long a signing key signs before the next one takes its place'),
 } as const
 
 /** The environment by name; `undefined` and the empty string both mean «not set». */
@@ -174,6 +178,7 @@ function toConfig(settings: z.infer<z.ZodObject<typeof SETTINGS>>, production: b
     trustedProxies: settings.COUNTERSIGN_TRUSTED_PROXIES,
     grantRecordRetentionDays: settings.COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS,
     auditRetentionDays: settings.COUNTERSIGN_AUDIT_RETENTION_DAYS,
+    signingKeyRotationDays: settings.COUNTERSIGN_SIGNING_KEY_ROTATION_DAYS,
   }
 }
 

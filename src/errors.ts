@@ -90,6 +90,7 @@ export type DirectoryReason =
   | 'identity_provider_missing'
   | 'organization_not_empty'
   | 'built_in_protected'
+  | 'signing_key_not_ready'
 
 /**
  * An administrator who proves who they are. The first five sound alike: whoever guesses learns nothing about which

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, repeat } from './clock.ts'
 import type { Config } from './config.ts'
 import { openDatabase, prepareSchema } from './database/open.ts'
 import { startPartitionMaintenance } from './database/partition-maintenance.ts'
@@ -15,11 +15,13 @@ import {
   readOperatorKeyFile,
 } from './directory/operator-key-file.ts'
 import type { DirectoryServices } from './directory/services.ts'
+import { maintainSigningKeys } from './directory/signing-keys.ts'
 import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
 import { createMetrics, type Metrics, serveMetrics } from './observability/metrics.ts'
 import { loadKeyEncryptionKeys } from './signing/key-encryption-keys.ts'
-import { openKeyRing } from './signing/key-ring.ts'
+import { type KeyRing, openKeyRing, type PublishedKey } from './signing/key-ring.ts'
+import { RELOAD_SECONDS } from './signing/lifecycle.ts'
 
 export type ServerOptions = {
   clock: Clock
@@ -69,8 +71,15 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     }),
   )
   const keyEncryptionKeys = await loadKeyEncryptionKeys(config)
-  const keyRing = await openKeyRing(database.db, keyEncryptionKeys, clock)
   const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
+  const { signingKeyRotationDays } = config
+  const { keyRing, stop } = await startSigning(options, {
+    db: database.db,
+    clock,
+    keyEncryptionKeys,
+    signingKeyRotationDays,
+  })
+  starting.defer(stop)
 
   const metrics = createMetrics()
   metrics.watchPool(database.pool)
@@ -84,6 +93,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     connection: database,
     keyRing,
     keyEncryptionKeys,
+    signingKeyRotationDays,
     clock,
     logger,
     metrics,
@@ -129,6 +139,54 @@ async function ensureOperator(
   if (found.state === 'foreign') throw foreignFile(found.path)
   const services = { db, clock, issuer, keysDir, generateKeyPair: createKeyPairGenerator(ONE_PAIR) }
   return createOperatorKeyFile(services, owner, { evenIfItHasKeys: false })
+}
+
+const HOUR_MILLISECONDS = 3_600_000
+const MINUTE_MILLISECONDS = 60_000
+
+/** Makes and opens the server's own keys, keeps them in turn and this process informed of them, until `stop`. */
+async function startSigning(
+  { logger }: Pick<ServerOptions, 'logger'>,
+  services: Parameters<typeof maintainSigningKeys>[0],
+): Promise<{ keyRing: KeyRing; stop: () => Promise<void> }> {
+  const maintain = async () => {
+    for (const change of await maintainSigningKeys(services)) logger.info(change, 'signing key changed')
+  }
+  await maintain()
+  const keyRing = await openKeyRing({ ...services, onChange: (keys) => describeKeys(logger, keys) })
+  const stopReloading = repeat(() => keyRing.reload(), {
+    firstMilliseconds: RELOAD_SECONDS * 1000,
+    everyMilliseconds: RELOAD_SECONDS * 1000,
+    retryMilliseconds: RELOAD_SECONDS * 1000,
+    onFailure: (error) =>
+      logger.warn({ err: messageOf(error) }, 'signing keys not read; next try in a minute'),
+  })
+  const stopMaintenance = repeat(maintain, {
+    firstMilliseconds: HOUR_MILLISECONDS,
+    everyMilliseconds: HOUR_MILLISECONDS,
+    retryMilliseconds: MINUTE_MILLISECONDS,
+    onFailure: (error) =>
+      logger.error({ err: messageOf(error) }, 'signing keys not maintained; next try in a minute'),
+  })
+  return {
+    keyRing,
+    stop: async () => {
+      await Promise.all([stopReloading(), stopMaintenance()])
+    },
+  }
+}
+
+function describeKeys(logger: Logger, keys: readonly PublishedKey[]): void {
+  const byStatus = (status: PublishedKey['status']) =>
+    keys.filter((key) => key.status === status).map((key) => key.id)
+  logger.info(
+    { active: byStatus('active'), next: byStatus('next'), retiring: byStatus('retiring') },
+    'signing keys loaded',
+  )
+  for (const { id, status, canSign } of keys) {
+    if (canSign || status === 'retiring') continue
+    logger.error({ id, status }, 'no key-encryption key of this node opens this signing key')
+  }
 }
 
 async function startMetrics(metrics: Metrics, host: string, port: number): Promise<() => Promise<void>> {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, repeat } from '../clock.ts'
 import type { Db } from './connect.ts'
 import { maintainPartitions, type PartitionChanges, preparePartitions, type Retention } from './partitions.ts'
 
@@ -23,33 +23,18 @@ export async function startPartitionMaintenance(
     onFailure: (error: unknown) => void
   },
 ): Promise<() => Promise<void>> {
-  const { clock, retention } = options
-  let turn: Promise<void> = Promise.resolve()
-  let timer: NodeJS.Timeout | undefined
-
-  const schedule = (milliseconds: number) => {
-    timer = setTimeout(() => {
-      turn = takeTurn()
-    }, milliseconds)
-    timer.unref()
-  }
-  const takeTurn = async () => {
-    let pause = INTERVAL_MILLISECONDS
-    try {
-      const changes = await maintainPartitions(db, clock.now(), retention)
-      if (changes.created.length + changes.dropped.length > 0) options.onChange(changes)
-    } catch (error) {
-      options.onFailure(error)
-      pause = RETRY_MILLISECONDS
-    }
-    if (timer !== undefined) schedule(pause)
-  }
-
+  const { clock, retention, onChange, onFailure } = options
   await preparePartitions(db, clock.now())
-  schedule(FIRST_TURN_MILLISECONDS)
-  return async () => {
-    clearTimeout(timer)
-    timer = undefined
-    await turn
-  }
+  return repeat(
+    async () => {
+      const changes = await maintainPartitions(db, clock.now(), retention)
+      if (changes.created.length + changes.dropped.length > 0) onChange(changes)
+    },
+    {
+      firstMilliseconds: FIRST_TURN_MILLISECONDS,
+      everyMilliseconds: INTERVAL_MILLISECONDS,
+      retryMilliseconds: RETRY_MILLISECONDS,
+      onFailure,
+    },
+  )
 }

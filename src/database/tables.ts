@@ -43,6 +43,7 @@ export type KeyType = 'rsa' | 'public_key' | 'api_token'
 /** The signature algorithms of assertions. A key serves exactly one (RFC 8725 §3.1). */
 export type KeyAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
 export type SigningAlgorithm = 'ES256' | 'RS256' | 'EdDSA'
+export type SigningKeyStatus = 'next' | 'active' | 'retiring' | 'gone'
 export type TokenFormat = 'jwt' | 'opaque'
 /** How an administrator has signed in. */
 export type SignInMethod = 'password' | 'openid'
@@ -298,10 +299,18 @@ type OpenidIdentitiesTable = {
 type SigningKeysTable = {
   id: string
   algorithm: SigningAlgorithm
-  status: 'next' | 'active' | 'retiring' | 'gone'
+  status: SigningKeyStatus
   publicKey: JSONColumnType<PublicJwk>
-  wrappedPrivateKey: Buffer
+  /** null for a key that signs no more. */
+  wrappedPrivateKey: Buffer | null
+  /** It is published since then. */
   createdAt: ColumnType<Date, Date, never>
+  /** Since when it signs, since when it only verifies, since when it counts for nothing. */
+  activatedAt: ColumnType<Date | null, Date | null | undefined>
+  retiredAt: ColumnType<Date | null, Date | null | undefined>
+  removedAt: ColumnType<Date | null, Date | null | undefined>
+  /** null unless it was revoked before its time. */
+  revokedAt: ColumnType<Date | null, Date | null | undefined>
 }
 
 /** Written by the function `record_grants` alone. */

@@ -20,6 +20,7 @@ export type AuditAction =
   | `token.${'revoked' | 'refused'}`
   | `resource_server.${'created' | 'updated' | 'deleted'}`
   | `resource_server_secret.${'created' | 'deleted'}`
+  | `signing_key.${'created' | 'activated' | 'retired' | 'removed' | 'revoked'}`
 
 /** One event: what was done to what. Never give it a secret. */
 export type AuditEntry = {
@@ -54,6 +55,7 @@ type TargetKind =
   | 'identity_provider'
   | 'resource_server'
   | 'resource_server_secret'
+  | 'signing_key'
 
 /** Members of something that can change, named as in code. */
 type Facts = Readonly<Record<string, unknown>>

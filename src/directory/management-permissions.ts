@@ -16,6 +16,8 @@ export const MANAGEMENT_PERMISSIONS = [
   { name: 'organizations:manage', description: 'Create, change, disable and delete organizations' },
   { name: 'resource_servers:read', description: 'Read resource servers and their permissions' },
   { name: 'resource_servers:manage', description: 'Register, change and delete resource servers' },
+  { name: 'signing_keys:read', description: 'Read the public signing keys and their states' },
+  { name: 'signing_keys:manage', description: 'Rotate and revoke signing keys' },
   { name: 'service_accounts:read', description: 'Read service accounts, their keys and their tokens' },
   { name: 'service_accounts:manage', description: 'Create, change and delete service accounts and keys' },
   { name: 'administrators:read', description: 'Read the people who administer' },

@@ -16,6 +16,7 @@ export type Noun =
   | 'token'
   | 'resource server'
   | 'secret'
+  | 'signing key'
 
 /**
  * The refusal for an id that names nothing the actor may see. One text for each kind of thing, so that an id
@@ -55,7 +56,7 @@ export function requireReachable(
   throw notFound('organization', id)
 }
 
-/** Organizations, resource servers: what belongs to the platform. Throws Refusal `permission_missing`. */
+/** Organizations, resource servers, signing keys: what belongs to the platform. Throws Refusal `permission_missing`. */
 export function requireOperator(actor: Actor): void {
   if (actor.isOperator) return
   throw new Refusal(

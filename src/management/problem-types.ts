@@ -131,6 +131,13 @@ export function toProblemType(reason: Reason): ProblemType {
       )
     case 'built_in_protected':
       return problem(reason, 409, 'The installation needs this', 'It cannot be removed.')
+    case 'signing_key_not_ready':
+      return problem(
+        reason,
+        409,
+        'A next key has not been published for long enough',
+        'Try again after the time in Retry-After, or revoke the key that must go at once.',
+      )
     // People prove who they are at the sign-in endpoints alone: met here, these are a bug.
     case 'email_unknown':
     case 'account_is_service_account':

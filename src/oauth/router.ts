@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
 import type { RefusalTrail } from '../directory/refusal-trail.ts'
 import { Refusal } from '../errors.ts'
@@ -7,6 +8,7 @@ import { allowOnly } from '../http/methods.ts'
 import { refusePlaintext } from '../http/plaintext.ts'
 import { contextOf, noteRefusal } from '../http/request-context.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
+import { JWKS_CACHE_SECONDS } from '../signing/lifecycle.ts'
 import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
 import { type Endpoints, toMetadata } from './metadata.ts'
 import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
@@ -21,8 +23,8 @@ export type OAuthServices = TokenEndpointServices &
     onBug: (error: unknown, res: Response) => void
   }
 
-/** How long the metadata and the public keys may be cached: short against the time a key is published ahead. */
-const PUBLIC_CACHE_CONTROL = 'public, max-age=300'
+/** For the metadata and the public keys. */
+const PUBLIC_CACHE_CONTROL = `public, max-age=${JWKS_CACHE_SECONDS}`
 
 /** The OAuth endpoints, below the issuer's path. */
 export function createOAuthRouter(services: OAuthServices): Router {
@@ -36,7 +38,7 @@ export function createOAuthRouter(services: OAuthServices): Router {
     .all(allowOnly('POST'))
   router
     .route('/.well-known/jwks.json')
-    .get((_req, res) => sendPublic(res, services.keyRing.jwks(), 'application/jwk-set+json'))
+    .get(async (_req, res) => sendPublic(res, await services.keyRing.jwks(), 'application/jwk-set+json'))
     .all(allowOnly('GET', 'HEAD'))
   router.use('/oauth/token', noteInTrail(services.trail))
   router.use('/oauth', refuseUnknown, answerErrors(services.onBug))
@@ -65,11 +67,16 @@ export function createMetadataRouter(services: Pick<OAuthServices, 'endpoints' |
   return router
 }
 
-/** Public and the same for everybody: any origin may read it, and it may be kept for a while. */
+/**
+ * Public and the same for everybody: any origin may read it, and it may be kept for a while. Whoever has it already
+ * is told so by 304 (RFC 9110 §13.1.2).
+ */
 function sendPublic(res: Response, document: unknown, type: string): void {
+  const text = JSON.stringify(document)
   res.setHeader('Cache-Control', PUBLIC_CACHE_CONTROL)
   res.setHeader('Access-Control-Allow-Origin', '*')
-  res.type(type).send(JSON.stringify(document))
+  res.setHeader('ETag', `"${createHash('sha256').update(text).digest('base64url')}"`)
+  res.type(type).send(text)
 }
 
 function noteInTrail(trail: RefusalTrail): ErrorRequestHandler {

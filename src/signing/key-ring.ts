@@ -1,112 +1,193 @@
-import {
-  type CryptoKey,
-  exportJWK,
-  exportPKCS8,
-  generateKeyPair,
-  importJWK,
-  importPKCS8,
-  type JWK,
-} from 'jose'
-import type { Clock } from '../clock.ts'
+import { type CryptoKey, importJWK, importPKCS8, type JWK } from 'jose'
+import { createBatch } from '../database/batch.ts'
 import type { Db } from '../database/connect.ts'
-import { insertActiveSigningKey, listSigningKeys, lockSigningKeys } from '../database/queries/signing-keys.ts'
+import { listPublishedSigningKeys } from '../database/queries/signing-keys.ts'
 import type { PublicJwk, SigningAlgorithm, SigningKeyRow } from '../database/tables.ts'
-import { transact } from '../database/transaction.ts'
 import { OperatorError } from '../errors.ts'
-import { newId } from '../ids.ts'
-import { type KeyEncryptionKeys, unwrap, wrap } from './envelope.ts'
-
-/** What access tokens can be signed with; each always has one active key. */
-const SIGNING_ALGORITHMS: readonly SigningAlgorithm[] = ['ES256', 'RS256', 'EdDSA']
-const RSA_MODULUS_LENGTH = 2048
+import { isId } from '../ids.ts'
+import { type KeyEncryptionKeys, unwrap } from './envelope.ts'
+import type { KeyTurn } from './lifecycle.ts'
 
 /** A key that signs: its `kid` is its id. */
 export type SigningKey = { kid: string; algorithm: SigningAlgorithm; privateKey: CryptoKey }
 export type VerificationKey = { kid: string; algorithm: SigningAlgorithm; publicKey: CryptoKey }
 
-/** The server's own keys, imported once: key material never changes under its id. */
-export type KeyRing = {
-  /** The active key of an algorithm. */
-  signingKey(algorithm: SigningAlgorithm): SigningKey
-  /** The published key with that `kid`; undefined when there is none. */
-  verificationKey(kid: string): VerificationKey | undefined
-  /** Public halves for `jwks.json` (RFC 7517 §5), newest first. */
-  jwks(): { keys: JWK[] }
+/** A published key and its turn. */
+export type PublishedKey = KeyTurn & {
+  /** Whether this node has the private half: of every key that signs or will, unless it lacks a key-encryption key. */
+  canSign: boolean
 }
 
 /**
- * Loads the key ring, and makes the keys that are missing at the first start. Nodes that start together
- * agree on one key per algorithm.
- * Throws OperatorError when the stored keys were wrapped under another key-encryption key.
+ * The server's own keys. Key material never changes under its id, so it is kept; which key signs and which is gone
+ * does, so that is asked of the database: by the statement that records a token, by the one that reads it at
+ * introspection, and here for what needs it otherwise.
  */
-export async function openKeyRing(
-  db: Db,
-  keyEncryptionKeys: KeyEncryptionKeys,
-  clock: Clock,
-): Promise<KeyRing> {
-  await createMissingKeys(db, keyEncryptionKeys, clock)
-  const rows = await listSigningKeys(db)
-  const imported = await Promise.all(rows.map((row) => importKey(row, keyEncryptionKeys)))
-  const byKid = new Map(imported.map((key) => [key.kid, key]))
-  const active = new Map(imported.filter((key) => key.status === 'active').map((key) => [key.algorithm, key]))
+export type KeyRing = {
+  /**
+   * The key that was named as the active one of its algorithm when a token was recorded; if it has been revoked since
+   * then, the one in its place.
+   */
+  signingKey(kid: string, algorithm: SigningAlgorithm): Promise<SigningKey>
+  /** The active key of an algorithm, as the database has it now. */
+  activeKey(algorithm: SigningAlgorithm): Promise<SigningKey>
+  /**
+   * The published key with that `kid`; undefined when there is none. That it is still published is not certain:
+   * who must know asks the database.
+   */
+  verificationKey(kid: string): Promise<VerificationKey | undefined>
+  /** Public halves for `jwks.json` (RFC 7517 §5), as the database has them now: first those that sign. */
+  jwks(): Promise<{ keys: JWK[] }>
+  /** The published keys as they were read last. */
+  published(): readonly PublishedKey[]
+  /** Reads the keys anew. */
+  reload(): Promise<void>
+}
+
+export type KeyRingOptions = {
+  db: Db
+  keyEncryptionKeys: KeyEncryptionKeys
+  /** Told of the keys whenever one has been added, has begun or stopped to sign, or is gone. */
+  onChange?: (keys: readonly PublishedKey[]) => void
+}
+
+/** Those who ask while the keys are being read share the next reading. */
+const RELOAD_LIMITS = { maxItems: 10_000, maxWaiting: 10_000 }
+
+/**
+ * Loads the published keys.
+ * Throws OperatorError when they were wrapped under another key-encryption key.
+ */
+export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
+  const { db, keyEncryptionKeys, onChange } = options
+  let keys: ReadonlyMap<string, RingKey> = new Map()
+
+  const read = async () => {
+    const rows = await listPublishedSigningKeys(db)
+    const loaded = await Promise.all(rows.map((row) => loadKey(row, keyEncryptionKeys, keys.get(row.id))))
+    const hasChanged = turnsOf(loaded) !== turnsOf([...keys.values()])
+    keys = new Map(loaded.map((key) => [key.row.id, key]))
+    if (hasChanged) onChange?.(published())
+  }
+  // Whoever waits here asked after the last reading had begun: what was committed before is seen.
+  const share = createBatch(async (waiting: readonly undefined[]) => {
+    await read()
+    return waiting
+  }, RELOAD_LIMITS)
+  const reload = async () => {
+    await share(undefined)
+  }
+  const published = () => [...keys.values()].map(toPublished)
+
+  await read()
+  for (const key of keys.values()) requirePrivateHalf(key)
+
   return {
-    signingKey(algorithm) {
-      const key = active.get(algorithm)
-      if (key === undefined) throw new Error(`no active signing key for ${algorithm}`)
-      return key
+    async signingKey(kid, algorithm) {
+      const known = keys.get(kid)
+      if (known?.privateKey !== undefined) return toSigningKey(known)
+      await reload()
+      const fresh = keys.get(kid)
+      return toSigningKey(fresh?.privateKey === undefined ? findActive(algorithm) : fresh)
     },
-    verificationKey: (kid) => byKid.get(kid),
-    jwks: () => ({
-      keys: imported.map((key) => ({ ...key.publicJwk, kid: key.kid, alg: key.algorithm, use: 'sig' })),
-    }),
+    async activeKey(algorithm) {
+      await reload()
+      return toSigningKey(findActive(algorithm))
+    },
+    async verificationKey(kid) {
+      if (!isId('sig', kid)) return undefined
+      if (!keys.has(kid)) await reload()
+      const key = keys.get(kid)
+      return key && { kid, algorithm: key.row.algorithm, publicKey: key.publicKey }
+    },
+    async jwks() {
+      // A database that cannot be reached must not keep resource servers from verifying.
+      await reload().catch(() => undefined)
+      return { keys: inOrder([...keys.values()]).map(toJwk) }
+    },
+    published,
+    reload,
   }
-}
 
-async function createMissingKeys(db: Db, keyEncryptionKeys: KeyEncryptionKeys, clock: Clock): Promise<void> {
-  await transact(db, async (trx) => {
-    await lockSigningKeys(trx)
-    const existing = await listSigningKeys(trx)
-    for (const algorithm of SIGNING_ALGORITHMS) {
-      if (existing.some((key) => key.algorithm === algorithm && key.status === 'active')) continue
-      await insertActiveSigningKey(trx, await createKey(algorithm, keyEncryptionKeys, clock.now()))
-    }
-  })
-}
-
-async function createKey(algorithm: SigningAlgorithm, keyEncryptionKeys: KeyEncryptionKeys, now: number) {
-  const pair = await generateKeyPair(algorithm, { extractable: true, modulusLength: RSA_MODULUS_LENGTH })
-  const id = newId('sig', now)
-  return {
-    id,
-    algorithm,
-    publicKey: (await exportJWK(pair.publicKey)) as PublicJwk,
-    wrappedPrivateKey: wrap(Buffer.from(await exportPKCS8(pair.privateKey)), keyEncryptionKeys, id),
-    createdAt: new Date(now),
-  }
-}
-
-type ImportedKey = SigningKey & VerificationKey & { status: SigningKeyRow['status']; publicJwk: PublicJwk }
-
-async function importKey(row: SigningKeyRow, keyEncryptionKeys: KeyEncryptionKeys): Promise<ImportedKey> {
-  const pem = openEnvelope(row, keyEncryptionKeys).toString()
-  return {
-    kid: row.id,
-    algorithm: row.algorithm,
-    status: row.status,
-    publicJwk: row.publicKey,
-    privateKey: await importPKCS8(pem, row.algorithm),
-    publicKey: (await importJWK(row.publicKey as JWK, row.algorithm)) as CryptoKey,
-  }
-}
-
-function openEnvelope(row: SigningKeyRow, keyEncryptionKeys: KeyEncryptionKeys): Buffer {
-  try {
-    return unwrap(row.wrappedPrivateKey, keyEncryptionKeys, row.id)
-  } catch (error) {
-    throw new OperatorError(
-      'The signing keys in the database were encrypted under another key-encryption key. ' +
-        'Give this server the key that the database was set up with.',
-      { cause: error },
+  function findActive(algorithm: SigningAlgorithm): RingKey {
+    const active = [...keys.values()].find(
+      ({ row }) => row.algorithm === algorithm && row.status === 'active',
     )
+    if (active === undefined) throw new Error(`no active signing key for ${algorithm}`)
+    return active
   }
+}
+
+type RingKey = {
+  row: SigningKeyRow
+  publicKey: CryptoKey
+  /** undefined for a key that signs no more, and for one that no key-encryption key of this node opens. */
+  privateKey: CryptoKey | undefined
+}
+
+/** What is known already is not imported again. */
+async function loadKey(
+  row: SigningKeyRow,
+  keyEncryptionKeys: KeyEncryptionKeys,
+  known: RingKey | undefined,
+): Promise<RingKey> {
+  const { id, algorithm, publicKey, wrappedPrivateKey } = row
+  return {
+    row,
+    publicKey: known?.publicKey ?? ((await importJWK(publicKey as JWK, algorithm)) as CryptoKey),
+    privateKey:
+      wrappedPrivateKey === null
+        ? undefined
+        : (known?.privateKey ?? (await openPrivateKey(wrappedPrivateKey, keyEncryptionKeys, id, algorithm))),
+  }
+}
+
+async function openPrivateKey(
+  wrapped: Buffer,
+  keyEncryptionKeys: KeyEncryptionKeys,
+  id: string,
+  algorithm: SigningAlgorithm,
+): Promise<CryptoKey | undefined> {
+  let pem: Buffer
+  try {
+    pem = unwrap(wrapped, keyEncryptionKeys, id)
+  } catch {
+    return undefined
+  }
+  return importPKCS8(pem.toString(), algorithm)
+}
+
+/** Of a key that may come to sign. Throws OperatorError. */
+function requirePrivateHalf({ row, privateKey }: RingKey): void {
+  if (row.status === 'retiring' || privateKey !== undefined) return
+  throw new OperatorError(
+    'The signing keys in the database were encrypted under another key-encryption key. ' +
+      'Give this server the key that the database was set up with.',
+  )
+}
+
+function toSigningKey(key: RingKey): SigningKey {
+  const { row, privateKey } = key
+  if (privateKey !== undefined) return { kid: row.id, algorithm: row.algorithm, privateKey }
+  throw new Error(`no key-encryption key of this node opens the signing key ${row.id}`)
+}
+
+const ORDER = { active: 0, next: 1, retiring: 2, gone: 3 } as const
+
+/** Who takes the first key that fits finds the one that signs. */
+function inOrder(keys: readonly RingKey[]): RingKey[] {
+  return keys.toSorted((one, other) => ORDER[one.row.status] - ORDER[other.row.status])
+}
+
+function toPublished({ row, privateKey }: RingKey): PublishedKey {
+  const { id, algorithm, status, createdAt, activatedAt, retiredAt } = row
+  return { id, algorithm, status, createdAt, activatedAt, retiredAt, canSign: privateKey !== undefined }
+}
+
+function toJwk({ row }: RingKey): JWK {
+  return { ...(row.publicKey satisfies PublicJwk), kid: row.id, alg: row.algorithm, use: 'sig' }
+}
+
+function turnsOf(keys: readonly RingKey[]): string {
+  return keys.map(({ row }) => `${row.id} ${row.status}`).join()
 }

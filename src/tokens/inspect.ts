@@ -17,6 +17,7 @@ const CLOCK_SKEW_SECONDS = 30
 export type Inactivity =
   | 'malformed'
   | 'signature_invalid'
+  | 'signing_key_ended'
   | 'unknown'
   | 'not_yet_valid'
   | 'expired'
@@ -64,12 +65,12 @@ export function createTokenInspector(options: TokenInspectorOptions) {
     if (typeof accountId !== 'string' || !isId('acc', accountId)) return { why: 'malformed' }
     if (typeof jti !== 'string' || !isId('tok', jti)) return { why: 'malformed' }
     if (typeof exp !== 'number' || toNumericDate(now) >= exp) return { why: 'expired' }
-    return { accountId, id: jti }
+    return { accountId, id: jti, signingKeyId: jwt.header.kid ?? '' }
   }
 
   /** RFC 9068 §4: type, key and algorithm of one of our access tokens, then the signature, then the issuer. */
   async function isSignedByUs(jwt: UnverifiedJwt): Promise<boolean> {
-    const key = options.keyRing.verificationKey(jwt.header.kid ?? '')
+    const key = await options.keyRing.verificationKey(jwt.header.kid ?? '')
     if (key === undefined || key.algorithm !== jwt.header.alg) return false
     if (normalizeType(jwt.header.typ) !== ACCESS_TOKEN_TYPE) return false
     try {
@@ -84,6 +85,7 @@ export function createTokenInspector(options: TokenInspectorOptions) {
 /** Pure: what the database's present answer means at `now` (milliseconds). */
 export function findInactivity(record: TokenRecord, now: number): Inactivity | undefined {
   if (record.expiresAt !== null && now >= record.expiresAt.getTime()) return 'expired'
+  if (record.signingKeyStatus === 'gone') return 'signing_key_ended'
   if (now + CLOCK_SKEW_SECONDS * 1000 < record.issuedAt.getTime()) return 'not_yet_valid'
   if (record.revokedAt !== null) return 'revoked'
   if (record.organizationStatus !== 'active') return 'organization_ended'

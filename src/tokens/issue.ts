@@ -1,6 +1,7 @@
 import { type Clock, toNumericDate } from '../clock.ts'
 import type { GrantOutcome, NewGrantRecord } from '../database/queries/grant-records.ts'
 import { GROUPS_SCOPE, type GroupMembership } from '../database/queries/groups.ts'
+import type { SigningAlgorithm } from '../database/tables.ts'
 import { type QuotaState, Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
@@ -53,9 +54,10 @@ export type TokenIssuerOptions = {
 }
 
 /**
- * Builds the issuing of tokens: mint, record, answer. The record is committed before the token is handed out
+ * Builds the issuing of tokens: record, sign, answer. The record is committed before the token is handed out
  * (promise 3), and the same insert claims the assertion's `jti` (promise 2) and sees whether key, account and
- * organization are still active (promise 1), and whether the account keeps to its limit.
+ * organization are still active (promise 1), and whether the account keeps to its limit. It also tells which key is
+ * to sign, so that none does which was revoked before (docs/decisions/0020).
  * Throws Refusal `assertion_replayed`, `key_disabled`, `credentials_invalid` or `token_limit_reached`.
  */
 export function createTokenIssuer(options: TokenIssuerOptions) {
@@ -67,7 +69,7 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
     const expiresAt = issuedAt + resourceServer.tokenLifetimeSeconds
     const scope = decision.target.scope.join(' ')
 
-    const accessToken = await mint()
+    const draft = resourceServer.tokenFormat === 'opaque' ? draftOpaque() : await draftJwt()
     const grant = await options.recordGrant({
       id,
       accountId: decision.accountId,
@@ -78,42 +80,64 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
       subject: decision.subject,
       scope,
       tokenFormat: resourceServer.tokenFormat,
-      tokenDigest: resourceServer.tokenFormat === 'opaque' ? digestSecret(accessToken) : null,
+      tokenDigest: draft.digest,
       issuedAt: issuedAt * 1000,
       expiresAt: expiresAt * 1000,
       clientIp: request.ip,
       userAgent: request.userAgent,
       requestId: request.requestId,
       quota: decision.tokenRequestsPerMinute,
+      signingAlgorithm: draft.signingAlgorithm,
     })
     const quota = toQuotaState(decision.tokenRequestsPerMinute, grant.used, options.clock.now())
     requireRecorded(grant, decision, quota)
+    const accessToken = await draft.finish(grant.signingKeyId)
     return { id, accessToken, expiresInSeconds: resourceServer.tokenLifetimeSeconds, scope, quota }
 
-    async function mint(): Promise<string> {
-      if (resourceServer.tokenFormat === 'opaque') return createOpaqueToken()
+    async function draftJwt(): Promise<Draft> {
       const { accountId } = decision
+      const { signingAlgorithm } = resourceServer
       // Roles and groups are the account's own: they say nothing about an end user.
       const isForAnother = decision.subject !== accountId
-      return signAccessToken(
-        {
-          iss: options.issuer,
-          sub: decision.subject,
-          aud: resourceServer.identifier,
-          client_id: accountId,
-          iat: issuedAt,
-          exp: expiresAt,
-          jti: id,
-          scope,
-          organization_id: decision.organizationId,
-          ...(isForAnother ? { roles: [], act: { sub: accountId } } : { roles: decision.roles }),
-          ...(decision.target.scope.includes(GROUPS_SCOPE) &&
-            toGroupClaims(await options.findMembership(accountId))),
+      const claims = {
+        iss: options.issuer,
+        sub: decision.subject,
+        aud: resourceServer.identifier,
+        client_id: accountId,
+        iat: issuedAt,
+        exp: expiresAt,
+        jti: id,
+        scope,
+        organization_id: decision.organizationId,
+        ...(isForAnother ? { roles: [], act: { sub: accountId } } : { roles: decision.roles }),
+        ...(decision.target.scope.includes(GROUPS_SCOPE) &&
+          toGroupClaims(await options.findMembership(accountId))),
+      }
+      return {
+        digest: null,
+        signingAlgorithm,
+        async finish(signingKeyId) {
+          if (signingKeyId === null)
+            throw new Error(`there was no active signing key for ${signingAlgorithm}`)
+          return signAccessToken(claims, await options.keyRing.signingKey(signingKeyId, signingAlgorithm))
         },
-        options.keyRing.signingKey(resourceServer.signingAlgorithm),
-      )
+      }
     }
   }
+}
+
+/** A token before it is recorded. Once it is, and the record has named the key, it can be finished. */
+type Draft = {
+  /** Of an opaque token: its record is found by it. */
+  digest: Buffer | null
+  /** Of a JWT. */
+  signingAlgorithm: SigningAlgorithm | null
+  finish(signingKeyId: string | null): Promise<string>
+}
+
+function draftOpaque(): Draft {
+  const token = createOpaqueToken()
+  return { digest: digestSecret(token), signingAlgorithm: null, finish: async () => token }
 }
 
 function requireRecorded(

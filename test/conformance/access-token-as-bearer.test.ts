@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { exportSPKI, SignJWT } from 'jose'
-import { type KeyRing, openKeyRing } from '../../src/signing/key-ring.ts'
+import type { KeyRing } from '../../src/signing/key-ring.ts'
 import { createKeyPair, decode, encode, signCompact } from '../support/jwt.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { findLogLine } from './support.ts'
@@ -13,7 +13,7 @@ let good: { header: Record<string, unknown>; claims: Record<string, unknown> }
 
 beforeAll(async () => {
   server = await startTestServer()
-  keyRing = await openKeyRing(server.connection.db, [Buffer.alloc(32, 7)], server.clock)
+  keyRing = server.keyRing
   fixture = await server.createFixture()
   good = decode(await server.operatorToken())
 })
@@ -27,14 +27,17 @@ async function callWith(token: string): Promise<Answer> {
 }
 
 /** The good token with members changed, under the server's own signature. */
-function signed(claims: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
-  const key = keyRing.signingKey('ES256')
+async function signed(
+  claims: Record<string, unknown>,
+  header: Record<string, unknown> = {},
+): Promise<string> {
+  const key = await keyRing.activeKey('ES256')
   return signCompact({ ...good.header, ...header }, { ...good.claims, ...claims }, key.privateKey)
 }
 
 /** The classic: the public key as an HMAC secret. */
 async function signedWithPublicKey(): Promise<string> {
-  const { publicKey } = keyRing.verificationKey(String(good.header.kid))!
+  const { publicKey } = (await keyRing.verificationKey(String(good.header.kid)))!
   return new SignJWT(good.claims)
     .setProtectedHeader({ ...good.header, alg: 'HS256' })
     .sign(new TextEncoder().encode(await exportSPKI(publicKey)))

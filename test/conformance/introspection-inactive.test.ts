@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { type KeyRing, openKeyRing } from '../../src/signing/key-ring.ts'
+import type { KeyRing } from '../../src/signing/key-ring.ts'
 import { createKeyPair, decode, encode, signCompact } from '../support/jwt.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 import { findLogLine } from './support.ts'
@@ -11,7 +11,7 @@ let keyRing: KeyRing
 
 beforeAll(async () => {
   server = await startTestServer()
-  keyRing = await openKeyRing(server.connection.db, [Buffer.alloc(32, 7)], server.clock)
+  keyRing = server.keyRing
 })
 
 afterAll(() => server.close())
@@ -45,7 +45,7 @@ async function resign(
   header: Record<string, unknown> = {},
 ): Promise<string> {
   const token = decode(await fixture.getToken())
-  const { privateKey } = keyRing.signingKey('ES256')
+  const { privateKey } = await keyRing.activeKey('ES256')
   return signCompact({ ...token.header, ...header }, { ...token.claims, ...changes }, privateKey)
 }
 
@@ -131,7 +131,7 @@ const FORGED: Cause[] = [
   [
     'with the kid of another algorithm’s key',
     'signature_invalid',
-    (f) => resign(f, {}, { kid: keyRing.signingKey('RS256').kid }),
+    async (f) => resign(f, {}, { kid: (await keyRing.activeKey('RS256')).kid }),
   ],
   ['with an unknown kid', 'signature_invalid', (f) => resign(f, {}, { kid: 'sig_unknown' })],
   ['without a kid', 'signature_invalid', (f) => resign(f, {}, { kid: undefined })],

@@ -196,7 +196,7 @@ test.each([
 
 test('[8725-3.12-1] a service account that registers the server’s own public key gains nothing by it', async () => {
   const { server, fixture, keyRing } = places
-  const [ours] = keyRing.jwks().keys.filter((key) => key.alg === 'ES256')
+  const [ours] = (await keyRing.jwks()).keys.filter((key) => key.alg === 'ES256')
   const { use: _use, ...jwk } = ours!
   const { status, body } = await server.api('POST', `${fixture.accountPath}/keys`, {
     type: 'public_key',

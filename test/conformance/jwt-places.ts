@@ -1,7 +1,7 @@
 import { sign as signBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { exportJWK, type JWK } from 'jose'
-import { type KeyRing, openKeyRing, type SigningKey } from '../../src/signing/key-ring.ts'
+import type { KeyRing, SigningKey } from '../../src/signing/key-ring.ts'
 import { decode, encode } from '../support/jwt.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { expectNothingIssued, expectRefusal } from './support.ts'
@@ -45,8 +45,8 @@ export function usePlaces(): Places {
   beforeAll(async () => {
     const server = await startTestServer()
     const fixture = await server.createFixture()
-    const keyRing = await openKeyRing(server.connection.db, [Buffer.alloc(32, 7)], server.clock)
-    const key = keyRing.signingKey('ES256')
+    const { keyRing } = server
+    const key = await keyRing.activeKey('ES256')
     const all = new Map<PlaceName, Place>([
       ['an assertion', assertionPlace(server, fixture)],
       ['a token at introspection', await introspectionPlace(fixture, key, keyRing)],
@@ -169,7 +169,7 @@ async function tokenForger(token: string, key: SigningKey, keyRing: KeyRing) {
   return {
     header: (changes?: Record<string, unknown>) => withChanges(good.header, changes),
     claims: (changes?: Record<string, unknown>) => withChanges(good.claims, changes),
-    publicJwk: await exportJWK(keyRing.verificationKey(key.kid)!.publicKey),
+    publicJwk: await exportJWK((await keyRing.verificationKey(key.kid))!.publicKey),
     signMessage: async (message: string) =>
       Buffer.from(
         await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, key.privateKey, Buffer.from(message)),

@@ -93,7 +93,7 @@ const QUERIES: [string, (pool: pg.Pool, size: number) => Promise<unknown>][] = [
       findTokens(
         pool,
         NOW,
-        lookups(size).map((n) => ({ accountId: `acc_${n}`, id: `tok_${n}` })),
+        lookups(size).map((n) => ({ accountId: `acc_${n}`, id: `tok_${n}`, signingKeyId: 'sig_1' })),
       ),
   ],
   [

@@ -7,9 +7,10 @@ import { connectDatabase, type DatabaseConnection } from '../../src/database/con
 import { maintainPartitions } from '../../src/database/partitions.ts'
 import { ensureInstallation } from '../../src/directory/installation.ts'
 import { registerOperatorKey } from '../../src/directory/operator-key.ts'
+import { maintainSigningKeys, type SigningKeyChange } from '../../src/directory/signing-keys.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { createMetrics, type Metrics } from '../../src/observability/metrics.ts'
-import { openKeyRing } from '../../src/signing/key-ring.ts'
+import { type KeyRing, openKeyRing } from '../../src/signing/key-ring.ts'
 import { createTestDatabase } from './database.ts'
 import { createKeyPair, signCompact, type TestKeyPair } from './jwt.ts'
 import { createTestClock, type TestClock } from './test-clock.ts'
@@ -22,6 +23,7 @@ export type TestServer = {
   clock: TestClock
   connection: DatabaseConnection
   metrics: Metrics
+  keyRing: KeyRing
   /** Every log line so far, parsed. */
   logs(): Record<string, unknown>[]
   /** POSTs a form; repeated parameters as [name, value] pairs. */
@@ -34,6 +36,8 @@ export type TestServer = {
   operatorToken(): Promise<string>
   /** Creates and drops partitions for the clock's present time. */
   maintain(): Promise<void>
+  /** Lets signing keys take their turns. */
+  maintainSigningKeys(): Promise<SigningKeyChange[]>
   close(): Promise<void>
 }
 
@@ -108,9 +112,11 @@ export async function startTestServer(
   }
   await maintain()
   const keyEncryptionKeys = [Buffer.alloc(32, 7)] as const
-  const keyRing = await openKeyRing(connection.db, keyEncryptionKeys, clock)
   const { organization, account } = await ensureInstallation(connection.db, { issuer, clock })
   if (account === undefined) throw new Error('a new installation has an operator')
+  const signing = { db: connection.db, clock, keyEncryptionKeys, signingKeyRotationDays: 90 }
+  await maintainSigningKeys(signing)
+  const keyRing = await openKeyRing(signing)
   const operatorKey = await createKeyPair('ES256')
   const { key: operatorKeyRow } = await registerOperatorKey(
     { db: connection.db, clock },
@@ -123,6 +129,7 @@ export async function startTestServer(
     connection,
     keyRing,
     keyEncryptionKeys,
+    signingKeyRotationDays: signing.signingKeyRotationDays,
     clock,
     logger: createLogger('debug', stream),
     metrics,
@@ -140,12 +147,14 @@ export async function startTestServer(
     clock,
     connection,
     metrics,
+    keyRing,
     logs: () => lines().map((line) => JSON.parse(line)),
     post,
     api,
     createFixture: (fixtureOptions) => createFixture(server, fixtureOptions ?? {}),
     operatorToken,
     maintain,
+    maintainSigningKeys: () => maintainSigningKeys(signing),
     async close() {
       await new Promise((resolve) => {
         http.close(resolve)

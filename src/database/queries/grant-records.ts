@@ -9,6 +9,8 @@ import type {
   GroupAccessLevel,
   KeyStatus,
   OrganizationStatus,
+  SigningAlgorithm,
+  SigningKeyStatus,
   TokenFormat,
 } from '../tables.ts'
 import { GROUPS_SCOPE, type GroupClaim } from './groups.ts'
@@ -37,14 +39,34 @@ export type NewGrantRecord = {
   requestId: string
   /** How many records the account may leave in a minute of the clock; null for any number. */
   quota: number | null
+  /** With which algorithm the token is to be signed; null for an opaque one. */
+  signingAlgorithm: SigningAlgorithm | null
 }
 
 /**
  * `replayed`: the jti was claimed before. `ended`: key, account or organization stopped being active.
  * `limited`: the account has used its quota up. `used` is how much of it is gone, this request included; null
- * without a quota.
+ * without a quota. `signingKeyId` is the key that the token is to be signed with: the active one when it was recorded.
  */
-export type GrantOutcome = { outcome: 'recorded' | 'replayed' | 'ended' | 'limited'; used: number | null }
+export type GrantOutcome = {
+  outcome: 'recorded' | 'replayed' | 'ended' | 'limited'
+  used: number | null
+  signingKeyId: string | null
+}
+
+/**
+ * The recording comes first: what asks for the keys depends on its outcome, so it sees them as they are once no
+ * revocation can come between (`active_signing_keys`).
+ */
+const RECORD_GRANTS = `
+  with recorded as materialized (
+    select id, outcome, used
+    from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+  )
+  select r.id, r.outcome, r.used, s.id as signing_key_id
+  from recorded r
+  join unnest($2::text[], $18::text[]) as asked (id, algorithm) on asked.id = r.id
+  left join active_signing_keys((select count(*) from recorded)) s on s.algorithm = asked.algorithm`
 
 /**
  * Records a batch of grants and claims their `jti`s in one atomic statement (`record_grants`). When this
@@ -55,9 +77,9 @@ export async function recordGrants(
   now: number,
   grants: readonly NewGrantRecord[],
 ): Promise<GrantOutcome[]> {
-  const { rows } = await pool.query<{ id: string } & GrantOutcome>({
+  const { rows } = await pool.query<RecordedRow>({
     name: 'record-grants',
-    text: 'select id, outcome, used from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)',
+    text: RECORD_GRANTS,
     values: [
       iso(now),
       grants.map((grant) => grant.id),
@@ -76,10 +98,22 @@ export async function recordGrants(
       grants.map((grant) => grant.userAgent),
       grants.map((grant) => grant.requestId),
       grants.map((grant) => grant.quota),
+      grants.map((grant) => grant.signingAlgorithm),
     ],
   })
-  const outcomes = new Map(rows.map(({ id, outcome, used }) => [id, { outcome, used }]))
-  return grants.map((grant) => outcomes.get(grant.id) ?? { outcome: 'ended', used: null })
+  const outcomes = new Map(rows.map((row) => [row.id, toOutcome(row)]))
+  return grants.map((grant) => outcomes.get(grant.id) ?? { outcome: 'ended', used: null, signingKeyId: null })
+}
+
+type RecordedRow = {
+  id: string
+  outcome: GrantOutcome['outcome']
+  used: number | null
+  signing_key_id: string | null
+}
+
+function toOutcome({ outcome, used, signing_key_id }: RecordedRow): GrantOutcome {
+  return { outcome, used, signingKeyId: signing_key_id }
 }
 
 /** A token as the database knows it now: the record and the state of all that it hangs on. */
@@ -102,6 +136,8 @@ export type TokenRecord = {
   audience: string
   subject: string
   tokenFormat: TokenFormat
+  /** Of the key that the presented JWT bears the signature of; null for what bears none. */
+  signingKeyStatus: SigningKeyStatus | null
   issuedAt: Date
   /** Null for an API token without an end. */
   expiresAt: Date | null
@@ -116,8 +152,11 @@ export type TokenRecord = {
   groupsAdministrator: GroupAccessLevel | null
 }
 
-/** How a presented token is found: a JWT by what its verified claims say, an opaque one by its digest. */
-export type TokenLookup = { accountId: string; id: string } | { digest: Buffer }
+/**
+ * How a presented token is found: a JWT by what its verified claims say, with the key that verified them, an opaque
+ * one by its digest.
+ */
+export type TokenLookup = { accountId: string; id: string; signingKeyId: string } | { digest: Buffer }
 
 /**
  * A live token's record lies in a partition between these bounds: tokens live a day at most, assertions an
@@ -143,11 +182,11 @@ function mayActWith(permission: string): string {
 
 /**
  * The statement that answers `TokenRow`s for rows `g` that are grant records, or look like them, and the
- * ordinals of the look-ups `q` that they belong to.
+ * ordinals of the look-ups `q` that they belong to. `signingKeyStatus` is an expression.
  */
-export function selectTokens(lookup: string): string {
+export function selectTokens(lookup: string, signingKeyStatus = 'null::text'): string {
   return `
-  select q.ordinal::int as ordinal,
+  select q.ordinal::int as ordinal, ${signingKeyStatus} as signing_key_status,
          g.id, g.subject, g.token_format, g.issued_at, g.expires_at, g.revoked_at,
          a.id as account_id, a.name as account_name, a.kind as account_kind, a.email as account_email,
          a.status as account_status,
@@ -180,9 +219,11 @@ export function selectTokens(lookup: string): string {
 }
 
 const FIND_TOKENS_BY_ID = selectTokens(
-  `unnest($3::text[], $4::text[]) with ordinality as q (account_id, id, ordinal)
+  `unnest($3::text[], $4::text[], $5::text[]) with ordinality as q (account_id, id, signing_key_id, ordinal)
    join grant_records g
      on g.account_id = q.account_id and g.id = q.id and g.assertion_expires_at between $1 and $2`,
+  // A signature that nobody vouches for is as good as one of a key that is gone.
+  `coalesce((select s.status from signing_keys s where s.id = q.signing_key_id), 'gone')`,
 )
 const FIND_TOKENS_BY_DIGEST = selectTokens(
   `unnest($3::bytea[]) with ordinality as q (digest, ordinal)
@@ -199,7 +240,7 @@ export async function findTokens(
   lookups: readonly TokenLookup[],
 ): Promise<(TokenRecord | undefined)[]> {
   const bounds = [iso(now - LOOK_BACK_MILLISECONDS), iso(now + LOOK_AHEAD_MILLISECONDS)]
-  const byId: { position: number; accountId: string; id: string }[] = []
+  const byId: { position: number; accountId: string; id: string; signingKeyId: string }[] = []
   const byDigest: { position: number; digest: Buffer }[] = []
   lookups.forEach((lookup, position) => {
     if ('digest' in lookup) byDigest.push({ position, digest: lookup.digest })
@@ -213,7 +254,12 @@ export async function findTokens(
         .query<TokenRow>({
           name: 'find-tokens-by-id',
           text: FIND_TOKENS_BY_ID,
-          values: [...bounds, byId.map((lookup) => lookup.accountId), byId.map((lookup) => lookup.id)],
+          values: [
+            ...bounds,
+            byId.map((lookup) => lookup.accountId),
+            byId.map((lookup) => lookup.id),
+            byId.map((lookup) => lookup.signingKeyId),
+          ],
         })
         .then(({ rows }) => place(rows, byId)),
     byDigest.length > 0 &&
@@ -314,6 +360,7 @@ function liveTokens(db: Kysely<Database>, accountId: string, now: number) {
 /** A token as it comes from the database. */
 export type TokenRow = {
   ordinal: number
+  signing_key_status: SigningKeyStatus | null
   id: string
   subject: string
   token_format: TokenFormat
@@ -363,6 +410,7 @@ export function toTokenRecord(row: TokenRow): TokenRecord {
     audience: row.audience,
     subject: row.subject,
     tokenFormat: row.token_format,
+    signingKeyStatus: row.signing_key_status,
     issuedAt: row.issued_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,

@@ -32,6 +32,7 @@ function toGrant(jti: string, now: number): NewGrantRecord {
     userAgent: null,
     requestId: 'test',
     quota: null,
+    signingAlgorithm: 'ES256',
   }
 }
 

@@ -47,6 +47,7 @@ async function recordsGrant(jti: string): Promise<boolean> {
       userAgent: null,
       requestId: 'test',
       quota: null,
+      signingAlgorithm: 'ES256',
     },
   ])
   return grant?.outcome === 'recorded'
