@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { OperatorError } from '../errors.ts'
 
@@ -24,10 +24,19 @@ export async function listen(
   app: RequestListener,
   address: { host: string; port: number },
 ): Promise<Listener> {
-  const server = createServer(LIMITS, app)
+  const server = createHttpServer(app, LIMITS)
   await bind(server, address)
   const { port } = server.address() as AddressInfo
   return { port, drain: () => drain(server) }
+}
+
+/**
+ * A server that gives every request that it can read to the application. Node would answer an `Expect` other than
+ * 100-continue by itself, without a request id and unseen by log and metrics; RFC 9110 §10.1.1 lets a server
+ * overlook it.
+ */
+export function createHttpServer(app: RequestListener, options: ServerOptions): Server {
+  return createServer(options, app).on('checkExpectation', app)
 }
 
 function bind(server: Server, { host, port }: { host: string; port: number }): Promise<void> {

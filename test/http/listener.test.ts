@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { listen } from '../../src/http/listener.ts'
+import { sendRaw } from '../support/raw-request.ts'
 
 /** Sends the beginning of a request and then nothing; answers how many seconds the connection lived. */
 async function stall(port: number, beginning: string): Promise<number> {
@@ -26,4 +27,14 @@ test('a caller that does not finish its request is let go', async () => {
   await listener.drain()
   expect(headers).toBeLessThan(15)
   expect(body).toBeLessThan(20)
+})
+
+test('a request that expects what no server knows is answered by the application', async () => {
+  const listener = await listen((req, res) => res.end(`${req.method} seen`), { host: '127.0.0.1', port: 0 })
+  const answer = await sendRaw(
+    { url: `http://127.0.0.1:${listener.port}` },
+    { path: '/', headers: { expect: 'the unexpected' } },
+  )
+  await listener.drain()
+  expect(answer).toMatchObject({ status: 200, text: 'POST seen' })
 })
