@@ -1,7 +1,6 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { calculateJwkThumbprint, importJWK, type JWK } from 'jose'
 import { selfSignedCertificate } from '../../src/directory/certificate.ts'
 import { type PublicKeyMaterial, parsePublicKey } from '../../src/directory/public-key.ts'
@@ -402,80 +401,6 @@ describe('faults', () => {
   ])('%s is refused with a word on what to fix', (_what, input, words) => {
     expect(faultOf(input)).toMatch(words)
   })
-
-  const safeFault = /^[A-Za-z0-9 .,:;()#^"'+_-]+$/
-
-  test('whatever is sent is accepted or refused, and never a failure of the server', () => {
-    const texts = fc.string({ maxLength: 200, unit: 'binary' })
-    const json = fc.jsonValue({ maxDepth: 4 })
-    const members = fc.dictionary(
-      fc.constantFrom('kty', 'n', 'e', 'crv', 'x', 'y', 'alg', 'use', 'key_ops', 'kid'),
-      json,
-    )
-    const jwks = fc
-      .tuple(fc.constantFrom(rsaJwk, p256Jwk, ed25519Jwk), members)
-      .map(([jwk, changed]) => ({ ...jwk, ...changed }))
-    const octets = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
-    const blocks = fc
-      .tuple(fc.constantFrom('PUBLIC KEY', 'RSA PUBLIC KEY', 'CERTIFICATE', 'X'), octets)
-      .map(([label, bytes]) => toPem(label, bytes))
-    const inputs = fc.oneof(
-      texts,
-      json,
-      json.map((value) => JSON.stringify(value)),
-      jwks,
-      blocks,
-    )
-    fc.assert(
-      fc.property(inputs, (input) => assertAnswered(input)),
-      { numRuns: 1000 },
-    )
-  })
-
-  test('a key that was damaged on the way is accepted or refused, and never a failure of the server', () => {
-    const originals = [
-      spki,
-      pkcs1Pem(rsa.publicKey),
-      rsaCertificate,
-      spkiPem(p256.publicKey),
-      EXPIRED_P384_CERTIFICATE,
-      spkiPem(ed25519.publicKey),
-    ]
-    const bytes = [spkiDer(rsa.publicKey), spkiDer(p256.publicKey), spkiDer(ed25519.publicKey)]
-    const damage = fc.record({ at: fc.nat(), remove: fc.nat(3), insert: fc.string({ maxLength: 3 }) })
-    const damagedText = fc
-      .tuple(fc.constantFrom(...originals), fc.array(damage, { minLength: 1, maxLength: 4 }))
-      .map(([text, all]) =>
-        all.reduce((left, { at, remove, insert }) => {
-          const position = at % left.length
-          return left.slice(0, position) + insert + left.slice(position + remove)
-        }, text),
-      )
-    const damagedBytes = fc
-      .tuple(fc.constantFrom(...bytes), fc.nat(), fc.nat(255))
-      .map(([der, at, value]) => {
-        const copy = Buffer.from(der)
-        copy[at % copy.length] = value
-        return toPem('PUBLIC KEY', copy)
-      })
-    fc.assert(
-      fc.property(fc.oneof(damagedText, damagedBytes), (input) => assertAnswered(input)),
-      { numRuns: 1000 },
-    )
-  })
-
-  function assertAnswered(input: unknown): void {
-    try {
-      expect(parse(input).thumbprint).toMatch(/^[A-Za-z0-9_-]{43}$/)
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      expect(['input_invalid', 'private_key_given']).toContain(error.reason)
-      expect(error.told.faults).toEqual([
-        { pointer: '/public_key', detail: expect.stringMatching(safeFault) },
-      ])
-      expect(inspect(error, { depth: 20 })).not.toMatch(/ERR_|routines|OpenSSL|DECODER/)
-    }
-  }
 })
 
 test('a kept key verifies what its owner signs', () => {

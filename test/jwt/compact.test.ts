@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { Refusal } from '../../src/errors.ts'
 import { isCleanText, normalizeType, parseCompact } from '../../src/jwt/compact.ts'
 import { encode } from '../support/jwt.ts'
@@ -139,99 +138,11 @@ describe('a compact JWS is refused', () => {
   })
 })
 
-describe('whatever is thrown at the parser', () => {
-  /** Ours or nothing: any other error would be a 500. */
-  function survives(compact: string): void {
-    try {
-      parseCompact(compact)
-    } catch (error) {
-      if (!(error instanceof Refusal) || error.reason !== 'assertion_malformed') throw error
-    }
-  }
-
-  test('a text of any characters meets a refusal at worst', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => survives(text)),
-      { numRuns: 2_000 },
-    )
-  })
-
-  test('three parts of any bytes meet a refusal at worst', () => {
-    const part = fc.uint8Array({ maxLength: 60 }).map((octets) => Buffer.from(octets).toString('base64url'))
-    fc.assert(
-      fc.property(part, part, part, (header, payload, signature) =>
-        survives(`${header}.${payload}.${signature}`),
-      ),
-      { numRuns: 2_000 },
-    )
-  })
-
-  test('any JSON as header and claims is refused or comes out as it went in', () => {
-    const value = fc.jsonValue({ maxDepth: 4, stringUnit: 'binary' })
-    const object = fc.dictionary(fc.string({ unit: 'binary', maxLength: 8 }), value, { maxKeys: 6 })
-    fc.assert(
-      fc.property(object, object, (header, claims) => {
-        const compact = `${encode({ ...header, alg: 'RS256' })}.${encode(claims)}.AAA`
-        try {
-          expect(JSON.stringify(parseCompact(compact).claims)).toBe(JSON.stringify(claims))
-        } catch (error) {
-          if (!(error instanceof Refusal)) throw error
-          expect(['crit', 'b64', 'zip', 'cty', 'kid', 'typ'].some((name) => name in header)).toBe(true)
-        }
-      }),
-      { numRuns: 1_000 },
-    )
-  })
-
-  test('a name that stands twice at the top is always found, whatever surrounds it', () => {
-    const member = fc.tuple(fc.string({ unit: 'binary', maxLength: 6 }), fc.jsonValue({ maxDepth: 3 }))
-    fc.assert(
-      fc.property(
-        fc.uniqueArray(member, { minLength: 1, maxLength: 6, selector: ([name]) => name }),
-        fc.nat(),
-        fc.nat(),
-        (members, which, where) => {
-          const texts = members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
-          const [name] = members[which % members.length]!
-          const escaped = [...`${name}`]
-            .flatMap((character) => character.split(''))
-            .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
-          expect(parseCompact(withClaims(`{${texts.join(',')}}`)).claims).toBeDefined()
-          texts.splice(where % (texts.length + 1), 0, `"${escaped.join('')}":0`)
-          expect(refusalOf(withClaims(`{${texts.join(',')}}`)).detail).toEqual({
-            fact: 'claims has a repeated name',
-          })
-        },
-      ),
-      { numRuns: 1_000 },
-    )
-  })
-
-  test('one JWT has one spelling: every other text that decodes to the same bytes is refused', () => {
-    const good = withClaims({ iss: 'a' })
-    fc.assert(
-      fc.property(
-        fc.nat({ max: good.length - 1 }),
-        fc.string({ unit: 'binary', minLength: 0, maxLength: 2 }),
-        (position, replacement) => {
-          const other = good.slice(0, position) + replacement + good.slice(position + 1)
-          if (other === good) return
-          const same = (text: string) =>
-            text.split('.').map((part) => Buffer.from(part, 'base64url').toString('hex'))
-          if (same(other).join() === same(good).join()) refusalOf(other)
-          else survives(other)
-        },
-      ),
-      { numRuns: 2_000 },
-    )
-  })
-
-  test('six thousand levels of nesting do not overflow it', () => {
-    const depth = 6_000
-    const compact = withClaims(`{"x":${'['.repeat(depth)}${']'.repeat(depth)}}`)
-    expect(parseCompact(compact).compact).toBe(compact)
-    survives(withClaims('{"x":'.repeat(depth)))
-  })
+test('six thousand levels of nesting do not overflow it', () => {
+  const depth = 6_000
+  const compact = withClaims(`{"x":${'['.repeat(depth)}${']'.repeat(depth)}}`)
+  expect(parseCompact(compact).compact).toBe(compact)
+  expect(refusalOf(withClaims('{"x":'.repeat(depth))).reason).toBe('assertion_malformed')
 })
 
 describe('the small judgements', () => {

@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals'
-import fc from 'fast-check'
 import { newId } from '../../src/ids.ts'
 import {
   createApiToken,
@@ -75,8 +74,6 @@ describe('the checksum', () => {
       expect(keyIdOfApiToken(token.slice(0, length))).toBeUndefined()
     for (const text of [`${token}A`, ` ${token}`, `${token}\n`, token.toUpperCase(), `cst_${token.slice(4)}`])
       expect(keyIdOfApiToken(text)).toBeUndefined()
-    fc.assert(fc.property(fc.string(), (text) => keyIdOfApiToken(text) === undefined))
-    fc.assert(fc.property(fc.string(), (text) => keyIdOfApiToken(`csk_${text}`) === undefined))
   })
 })
 
