@@ -50,6 +50,21 @@ export function isId(prefix: IdPrefix, text: string): boolean {
   return text.startsWith(`${prefix}_`) && ID_BODY.test(text.slice(prefix.length + 1))
 }
 
+/** A service account's email: a name for assertions, never for mail. Unique, since slugs are. */
+export function emailOf(accountSlug: string, organizationSlug: string, issuer: string): string {
+  return `${accountSlug}@${organizationSlug}.${new URL(issuer).hostname}`
+}
+
+/**
+ * Whether a text reads like the email of a service account, of whatever organization and in whatever case. Nobody
+ * else is ever called so: judged by its form, that tells nothing of which accounts there are (promise 9).
+ */
+export function isServiceAccountEmail(text: string, issuer: string): boolean {
+  const domain = text.slice(text.lastIndexOf('@') + 1).toLowerCase()
+  const dot = domain.indexOf('.')
+  return text.includes('@') && dot > 0 && domain.slice(dot + 1) === new URL(issuer).hostname
+}
+
 const ID_BODY = new RegExp(`^[${ALPHABET}]{${TIME_CHARACTERS + RANDOM_CHARACTERS}}$`)
 
 function encodeTime(milliseconds: number): string {

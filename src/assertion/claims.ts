@@ -53,13 +53,13 @@ export function checkClaims(claims: Claims, context: ClaimsContext): GrantClaims
 }
 
 /** §3, 2. The issuer itself, named by id or email, or somebody for whom it may act. */
-function requireSubject(claims: Claims, { issuer }: ClaimsContext): string {
+function requireSubject(claims: Claims, { issuer, audiences }: ClaimsContext): string {
   const { sub } = claims
   if (sub === undefined && issuer.assertionPolicy.profile === 'google') return issuer.accountId
   if (typeof sub !== 'string')
     throw new Refusal('claim_malformed', { claim: 'sub' }, told('sub is required and must be a string'))
   if (sub === issuer.accountId || sub === issuer.accountEmail) return issuer.accountId
-  if (mayActFor(issuer, sub)) return sub
+  if (mayActFor(issuer, sub, audiences.issuer)) return sub
   throw new Refusal('subject_not_allowed', {
     received: sub.slice(0, 320),
     expected: issuer.accountId,

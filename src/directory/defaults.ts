@@ -26,8 +26,3 @@ export const DEFAULT_TOKENS = {
   introspectionSigningAlgorithm: 'RS256',
   tokenLifetimeSeconds: 900,
 } as const
-
-/** An account's email: a name for assertions, never for mail. Unique, since slugs are. */
-export function emailOf(accountSlug: string, organizationSlug: string, issuer: string): string {
-  return `${accountSlug}@${organizationSlug}.${new URL(issuer).hostname}`
-}

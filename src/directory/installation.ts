@@ -19,11 +19,11 @@ import type { OrganizationRow } from '../database/tables.ts'
 import { transact } from '../database/transaction.ts'
 import { violatedUnique } from '../database/violations.ts'
 import { OperatorError } from '../errors.ts'
-import { newId } from '../ids.ts'
+import { emailOf, newId } from '../ids.ts'
 import { creatorOf, systemActor } from './actor.ts'
 import { changesBetween, createdAs, recordChanges } from './audit.ts'
 import { ensureBuiltInRoles } from './built-in-roles.ts'
-import { DEFAULT_ASSERTION_POLICY, DEFAULT_SETTINGS, DEFAULT_TOKENS, emailOf } from './defaults.ts'
+import { DEFAULT_ASSERTION_POLICY, DEFAULT_SETTINGS, DEFAULT_TOKENS } from './defaults.ts'
 import { MANAGEMENT_PERMISSIONS, OWNER_PERMISSION } from './management-permissions.ts'
 
 /** Slug of the platform's own organization, and of its first account. */

@@ -18,7 +18,7 @@ import type { AssertionPolicy, KeyRow } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
 import { violatedUnique } from '../database/violations.ts'
 import { Refusal } from '../errors.ts'
-import { newId } from '../ids.ts'
+import { emailOf, newId } from '../ids.ts'
 import {
   type AccessPatch,
   losesAuthority,
@@ -29,7 +29,7 @@ import {
 } from './access.ts'
 import { type Actor, creatorOf } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
-import { DEFAULT_ASSERTION_POLICY, emailOf } from './defaults.ts'
+import { DEFAULT_ASSERTION_POLICY } from './defaults.ts'
 import { assertMayMakeKey } from './granting.ts'
 import { storeKey } from './new-key.ts'
 import { keepingAnOwner } from './ownership.ts'

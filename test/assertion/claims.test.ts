@@ -137,6 +137,11 @@ describe('the subject of a delegation', () => {
     expect(judge({ sub: 'b@c.example' }, { ...everybody, subjectIsAccount: true })).toBe(
       'subject_not_allowed',
     )
+    const host = new URL(ISSUER).hostname
+    for (const sub of [`b@c.${host}`, `B@C.${host.toUpperCase()}`, `a@b@c.${host}`])
+      expect(judge({ sub }, everybody)).toBe('subject_not_allowed')
+    for (const sub of [`b@${host}`, `b@c.d.${host}`, `b@c.${host}.example`, `c.${host}`])
+      expect(judge({ sub }, everybody)).toMatchObject({ subject: sub })
   })
 })
 

@@ -3,6 +3,7 @@ import { expectRefusalFor } from '../conformance/support.ts'
 import { decode } from '../support/jwt.ts'
 import { createClient, expectProblem } from '../support/management.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+import { createAdministrator } from '../support/sign-in.ts'
 
 let server: TestServer
 let fixture: Fixture
@@ -167,12 +168,28 @@ describe('for whom an account may act', () => {
         await expectRefusalFor(server, answer, { error: 'invalid_grant', reason: 'subject_not_allowed' })
       }
     }
+    const person = await createAdministrator(server, everybody.organizationId)
+    for (const sub of [person.email, person.email.toUpperCase()]) {
+      const answer = await ask(sub, undefined, everybody)
+      await expectRefusalFor(server, answer, { error: 'invalid_grant', reason: 'subject_not_allowed' })
+    }
     for (const sub of [everybody.accountId, everybody.accountEmail]) {
       const { claims } = decode((await ask(sub, undefined, everybody)).body.access_token)
       expect(claims.sub).toBe(everybody.accountId)
       expect(claims.act).toBeUndefined()
     }
   })
+})
+
+test('whom other organizations have is neither told by a subject nor kept from being one', async () => {
+  const own = await server.createFixture({ algorithm: 'ES256' })
+  const other = await server.createFixture({ algorithm: 'ES256' })
+  await delegate(['*'], ['read'], own)
+  const theirs = await createAdministrator(server, other.organizationId)
+  expect((await ask(theirs.email, undefined, own)).status).toBe(200)
+  const there = await ask(other.accountEmail, undefined, own)
+  const nowhere = await ask(`nobody@nowhere.${new URL(server.issuer).hostname}`, undefined, own)
+  expect({ status: there.status, body: there.body }).toEqual({ status: 400, body: nowhere.body })
 })
 
 test('a token for an end user is no key to the management API', async () => {

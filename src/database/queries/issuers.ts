@@ -31,7 +31,7 @@ export type Issuer = {
   /** The names of its roles, sorted. */
   roles: readonly string[]
   delegation: Delegation | null
-  /** Whether the subject that was asked for is the email of an account. */
+  /** Whether the subject that was asked for is the email of an account of the same organization. */
   subjectIsAccount: boolean
   /** What the account may do, directly or by its roles, by resource server. */
   access: readonly ResourceServerAccess[]
@@ -84,7 +84,8 @@ const FIND_ISSUERS = `
                where h.account_id = a.id order by ro.name collate "C") as roles,
          case when q.subject is null then false
               else exists (select from accounts e
-                           where e.email in (q.subject, lower(q.subject)) and e.status <> 'deleted')
+                           where e.email in (q.subject, lower(q.subject)) and e.status <> 'deleted'
+                             and e.organization_id = a.organization_id)
          end as subject_is_account,
          o.id as organization_id, o.status as organization_status, o.settings as organization_settings,
          k.id as key_id, k.type as key_type, k.algorithm, k.public_key, k.secret_digest, k.status as key_status,
