@@ -109,12 +109,14 @@ function rethrowRefusal(error: unknown): never {
   if (!(error instanceof Refusal)) throw error
   switch (error.reason) {
     case 'email_taken':
-      throw new OperatorError(
-        'The address belongs to an account of another organization, or to a service account.',
-      )
+      throw new OperatorError('The address belongs to an account of another organization.')
     case 'administrator_disabled':
       throw new OperatorError('The administrator is disabled. Enable them first.')
     default:
-      throw new OperatorError(`Refused: ${error.told.hint ?? error.reason.replaceAll('_', ' ')}`)
+      throw new OperatorError(`Refused: ${textOf(error)}`)
   }
+}
+
+function textOf({ reason, told }: Refusal): string {
+  return told.hint ?? told.faults?.map(({ pointer, detail }) => `${pointer} ${detail}`).join(', ') ?? reason
 }

@@ -16,7 +16,7 @@ import type { AccountStatus } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
 import { violatedUnique } from '../database/violations.ts'
 import { Refusal } from '../errors.ts'
-import { newId } from '../ids.ts'
+import { isServiceAccountEmail, newId } from '../ids.ts'
 import {
   type AccessPatch,
   losesAuthority,
@@ -70,6 +70,7 @@ export async function createAdministrator(
   organizationId: string,
   request: AdministratorRequest,
 ): Promise<{ administrator: Administrator; invitation: Invitation }> {
+  const email = requirePersonalAddress(request.email, issuer)
   return transact(db, async (trx) => {
     const now = clock.now()
     const organization = requireReachable(actor, organizationId, await shareOrganization(trx, organizationId))
@@ -77,7 +78,7 @@ export async function createAdministrator(
       id: newId('acc', now),
       organizationId: organization.id,
       name: request.name,
-      email: normalizeEmail(request.email),
+      email,
       assertionPolicy: DEFAULT_ASSERTION_POLICY,
       createdAt: new Date(now),
       createdBy: creatorOf(actor),
@@ -165,6 +166,14 @@ export async function deleteAdministrator(
 /** One form for one address: people do not mean another one by a capital letter. */
 export function normalizeEmail(email: string): string {
   return email.normalize('NFC').toLowerCase()
+}
+
+/** By inviting people under such addresses one tenant would take names from the service accounts of another. */
+function requirePersonalAddress(text: string, issuer: string): string {
+  const email = normalizeEmail(text)
+  if (!isServiceAccountEmail(email, issuer)) return email
+  const detail = 'is of a service account: it never receives mail'
+  throw new Refusal('input_invalid', { email }, { faults: [{ pointer: '/email', detail }] })
 }
 
 async function storeChanges(

@@ -47,7 +47,7 @@ describe('invite refuses in one line', () => {
     [
       'the address of a service account',
       ['--email', 'operator@operator.id.example.test'],
-      /belongs to an account/,
+      /email is of a service account/,
     ],
   ])('%s', async (_what, args, message) => {
     const { code, stdout, stderr } = await invite(...args)

@@ -138,11 +138,18 @@ describe('an invitation', () => {
     const { email } = await invite()
     const again = { name: 'Twin', email: email.toUpperCase() }
     expectProblem(await server.api('POST', administrators, again), 409, 'email_taken')
-    const account = await must(
-      server.api('POST', `/organizations/${organizationId}/service-accounts`, { name: 'wrench' }),
-    )
-    const service = { name: 'Person', email: account.email }
-    expectProblem(await server.api('POST', administrators, service), 409, 'email_taken')
+  })
+
+  test('is refused for what reads like a service account of any organization, so that nobody takes its name', async () => {
+    const other = await createOrganization(server)
+    const host = new URL(server.issuer).hostname
+    for (const email of [`wrench@${other.slug}.${host}`, `Wrench@${other.slug.toUpperCase()}.${host}`]) {
+      const answer = await server.api('POST', administrators, { name: 'Person', email })
+      expectProblem(answer, 422, 'input_invalid')
+      expect(pointersOf(answer)).toEqual(['/email'])
+    }
+    const accounts = `/organizations/${other.id}/service-accounts`
+    expect((await must(server.api('POST', accounts, { name: 'wrench' }))).slug).toBe('wrench')
   })
 
   test.each([
