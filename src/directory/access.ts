@@ -101,6 +101,7 @@ export async function replaceAccess(
   const level = asked.groupsAdministrator
   await assertMayGive(trx, actor, {
     permissions: [...permissions, ...roles.flatMap((role) => role.permissions), ...lent],
+    roleIds,
     groupAccess: groupAccess.filter(({ groupId, access }) => !isWithin(access, levelIn(account, groupId))),
     groupsAdministrator: isWithin(level, account.groupsAdministrator) ? null : level,
   })

@@ -7,6 +7,7 @@ import {
 } from '../database/queries/access.ts'
 import { shareDefined } from '../database/queries/permissions.ts'
 import { findBuiltInResourceServer } from '../database/queries/resource-servers.ts'
+import { withoutBuiltIn } from '../database/queries/roles.ts'
 import type { GroupAccessLevel } from '../database/tables.ts'
 import { type InputFault, Refusal } from '../errors.ts'
 import type { Actor } from './actor.ts'
@@ -14,6 +15,8 @@ import type { Actor } from './actor.ts'
 /** What somebody would get: permissions of roles and delegations are permissions like any other. */
 export type Gift = {
   permissions: readonly DirectPermission[]
+  /** For their names; what they allow is among the permissions. */
+  roleIds: readonly string[]
   groupAccess: readonly GroupAccess[]
   groupsAdministrator: GroupAccessLevel | null
 }
@@ -21,6 +24,8 @@ export type Gift = {
 /** Whether the actor may give something to an account. */
 export type GrantJudge = {
   permission: (permission: DirectPermission) => boolean
+  /** The name of a role that an organization made. */
+  role: (roleId: string) => boolean
   groupAccess: (groupAccess: GroupAccess) => boolean
   groupsAdministrator: (level: GroupAccessLevel) => boolean
 }
@@ -31,6 +36,8 @@ export type GrantJudge = {
  *   narrow scope cannot make itself a wider one;
  * - permissions of other resource servers: those that the actor's account has, directly or by a role; whoever
  *   manages resource servers may give them all, since they could define them as well;
+ * - roles of an organization: those that the actor's account has itself, since resource servers see the name and may
+ *   go by it; whoever manages roles may give them all, since they could give any role that name;
  * - access to groups: what the actor's account has, by name or as a groups administrator. One of the operator
  *   organization is that in every organization.
  */
@@ -47,6 +54,7 @@ export async function readGrantJudge(db: Db, actor: Actor): Promise<GrantJudge> 
       permission.resourceServerId === builtIn?.id
         ? actor.permissions.includes(permission.permission)
         : managesResourceServers || held.has(keyOf(permission)),
+    role: (id) => actor.permissions.includes('roles:manage') || (own?.roleIds.includes(id) ?? false),
     groupAccess: ({ groupId, access }) =>
       isWithin(access, administered) || isWithin(access, groups.get(groupId) ?? null),
     groupsAdministrator: (level) => isWithin(level, administered),
@@ -56,6 +64,7 @@ export async function readGrantJudge(db: Db, actor: Actor): Promise<GrantJudge> 
 /** The server itself, at its first start and at its command line. */
 const EVERYTHING: GrantJudge = {
   permission: () => true,
+  role: () => true,
   groupAccess: () => true,
   groupsAdministrator: () => true,
 }
@@ -67,11 +76,13 @@ export function isWithin(level: GroupAccessLevel | null, limit: GroupAccessLevel
 
 /** Throws Refusal `permission_not_held` that names what the actor may not give. */
 export async function assertMayGive(db: Db, actor: Actor, gift: Gift): Promise<void> {
-  const { permissions, groupAccess, groupsAdministrator } = gift
-  if (permissions.length === 0 && groupAccess.length === 0 && groupsAdministrator === null) return
+  const { permissions, roleIds, groupAccess, groupsAdministrator } = gift
+  const lists = [permissions, roleIds, groupAccess]
+  if (lists.every((list) => list.length === 0) && groupsAdministrator === null) return
   const mayGive = await readGrantJudge(db, actor)
   const beyond = [
     ...permissions.filter((entry) => !mayGive.permission(entry)).map((entry) => entry.permission),
+    ...(await withoutBuiltIn(db, roleIds)).filter((id) => !mayGive.role(id)).map((id) => `the role ${id}`),
     ...groupAccess
       .filter((entry) => !mayGive.groupAccess(entry))
       .map(({ groupId, access }) => `${access} of ${groupId}`),
@@ -90,7 +101,7 @@ export async function assertMayGive(db: Db, actor: Actor, gift: Gift): Promise<v
 
 /**
  * A key does all that its account may do, so making one for an account is giving oneself what it has: its
- * permissions, its groups, and what it may do for others. The same goes for every other credential, and for an
+ * permissions, its roles, its groups, and what it may do for others. The same goes for every other credential, and for an
  * invitation by which somebody becomes the account.
  * Throws Refusal `permission_not_held` when the account has more than the actor may give.
  */
@@ -102,6 +113,7 @@ export async function assertMayMakeKey(db: Db, actor: Actor, accountId: string):
       ...(await listEffectivePermissions(db, accountId)),
       ...(access.delegation?.permissions ?? []),
     ],
+    roleIds: access.roleIds,
     groupAccess: access.groupAccess,
     groupsAdministrator: access.groupsAdministrator,
   })

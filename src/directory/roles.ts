@@ -170,7 +170,12 @@ async function requireMine(
   asked: readonly DirectPermission[],
 ): Promise<void> {
   await requireDefined(trx, permissions, asked)
-  await assertMayGive(trx, actor, { permissions, groupAccess: [], groupsAdministrator: null })
+  await assertMayGive(trx, actor, {
+    permissions,
+    roleIds: [],
+    groupAccess: [],
+    groupsAdministrator: null,
+  })
 }
 
 /** A role that the organization made itself, held until the transaction ends. */

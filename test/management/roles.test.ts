@@ -274,6 +274,32 @@ describe('nobody gives a role of what they do not hold (promise 8)', () => {
     expect((await must(server.api('GET', path))).role_ids).toEqual([held.id])
   })
 
+  test('nor the name of a role that they lack, which resource servers may go by, unless they manage roles', async () => {
+    const roleOfMine = await createRole([on('read')])
+    const [approver, reader] = [await createRole(), await createRole([on('read')])]
+    const giver = await createClient(server, {
+      organizationId: fixture.organizationId,
+      permissions: ['service_accounts:manage', 'administrators:manage'],
+      access: { role_ids: [roleOfMine.id] },
+    })
+    const administrators = `/organizations/${fixture.organizationId}/administrators`
+    const email = `${approver.id}@people.example`
+    for (const { id } of [approver, reader]) {
+      const refused = await giver.call('POST', accounts, { name: 'a', role_ids: [roleOfMine.id, id] })
+      expectProblem(refused, 403, 'permission_not_held')
+      expect(refused.body.detail).toContain(id)
+      expect(refused.body.detail).not.toContain(roleOfMine.id)
+      const person = { name: 'A', email, role_ids: [id] }
+      expectProblem(await giver.call('POST', administrators, person), 403, 'permission_not_held')
+      const strong = await must(server.api('POST', accounts, { name: 'b', role_ids: [id] }))
+      const key = await giver.call('POST', `${accounts}/${strong.id}/keys`, { type: 'api_token' })
+      expectProblem(key, 403, 'permission_not_held')
+    }
+    const own = await must(giver.call('POST', accounts, { name: 'c', role_ids: [roleOfMine.id] }))
+    await must(giver.call('POST', `${accounts}/${own.id}/keys`, { type: 'api_token' }))
+    await must(manager.call('POST', accounts, { name: 'd', role_ids: [approver.id, reader.id] }))
+  })
+
   test('nor the role owner, or any other that is built in, by name or by its parts', async () => {
     for (const name of ['owner', 'auditor', 'viewer', 'service_account_manager']) {
       const role_ids = [await builtInRoleId(server, name)]

@@ -72,6 +72,18 @@ export async function lockRole(
   await (purpose === 'deletion' ? role.forUpdate() : role.forNoKeyUpdate()).execute()
 }
 
+/** Those of the roles that an organization made itself. */
+export async function withoutBuiltIn(db: Kysely<Database>, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const rows = await db
+    .selectFrom('roles')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('organizationId', 'is not', null)
+    .execute()
+  return rows.map((row) => row.id)
+}
+
 /** Whether an active account of the organization has the built-in role of that name. */
 export async function hasActiveHolder(
   db: Kysely<Database>,
