@@ -1,4 +1,5 @@
 import { isLoopbackHost } from '../config.ts'
+import type { Trx } from '../database/connect.ts'
 import { listAdministratorIds } from '../database/queries/administrators.ts'
 import {
   deleteIdentitiesOfOthers,
@@ -7,13 +8,15 @@ import {
   storeIdentityProvider,
 } from '../database/queries/identity-providers.ts'
 import { lockOrganization } from '../database/queries/organizations.ts'
+import { findBuiltInRole } from '../database/queries/roles.ts'
 import type { IdentityProviderRow } from '../database/tables.ts'
 import { transact } from '../database/transaction.ts'
 import { Refusal } from '../errors.ts'
 import { wrap } from '../signing/envelope.ts'
 import type { Actor } from './actor.ts'
 import { changesBetween, createdAs, deletedAs, recordChanges } from './audit.ts'
-import { assertMayMakeKey } from './granting.ts'
+import { OWNER_ROLE } from './built-in-roles.ts'
+import { assertMayGive, assertMayMakeKey } from './granting.ts'
 import { getOrganization, requireReachable } from './reach.ts'
 import type { DirectoryServices, SealingServices } from './services.ts'
 
@@ -51,8 +54,8 @@ export async function getIdentityProvider(
  * Sets by which OpenID provider an organization's administrators may sign in. Who is whom there is forgotten
  * when the issuer changes.
  *
- * Whoever answers for the provider can sign in as any administrator of the organization. So the actor must be
- * able to give all that each of them has (promise 8).
+ * Whoever answers for the provider can sign in as any administrator of the organization, also as those who are
+ * invited later. So the actor must be able to give all that each of them has, and the role owner (promise 8).
  * Throws Refusal `resource_not_found`, `permission_not_held` or `input_invalid`.
  */
 export async function putIdentityProvider(
@@ -70,7 +73,7 @@ export async function putIdentityProvider(
   return transact(db, async (trx) => {
     const now = clock.now()
     const { id } = requireReachable(actor, organizationId, await lockOrganization(trx, organizationId))
-    for (const accountId of await listAdministratorIds(trx, id)) await assertMayMakeKey(trx, actor, accountId)
+    await assertMayBeAnybody(trx, actor, id)
     const before = await findIdentityProvider(trx, id)
     const { clientSecret } = request
     const isSecretKept = clientSecret === undefined && before?.issuer === request.issuer
@@ -100,6 +103,14 @@ export async function putIdentityProvider(
     ])
     return { provider, isNew: before === undefined }
   })
+}
+
+async function assertMayBeAnybody(trx: Trx, actor: Actor, organizationId: string): Promise<void> {
+  const { permissions = [] } = (await findBuiltInRole(trx, OWNER_ROLE)) ?? {}
+  await assertMayGive(trx, actor, { permissions, roleIds: [], groupAccess: [], groupsAdministrator: null })
+  for (const accountId of await listAdministratorIds(trx, organizationId)) {
+    await assertMayMakeKey(trx, actor, accountId)
+  }
 }
 
 /** From now on nobody signs in by the provider. The second time nothing happens. Throws `resource_not_found`. */

@@ -211,21 +211,23 @@ describe('nobody gives what they lack (promise 8)', () => {
 
   test('by an identity provider of their own', async () => {
     const { id } = await createOrganization(server)
-    const tenant = await createClient(server, {
+    const path = `/organizations/${id}/identity-provider`
+    const provider = { issuer: 'https://mine.example', client_id: 'c', email_domains: ['people.example'] }
+    // It could sign in as an owner who is invited later.
+    const settings = await createClient(server, {
       organizationId: id,
       permissions: ['organizations:read', 'organizations:manage'],
     })
-    const path = `/organizations/${id}/identity-provider`
-    const provider = { issuer: 'https://mine.example', client_id: 'c', email_domains: ['people.example'] }
-    expect((await tenant.call('PUT', path, provider)).status).toBe(201)
-    await must(
-      server.api('POST', `/organizations/${id}/administrators`, {
-        name: 'A',
-        email: newEmail(),
-        role_ids: [viewerRole],
-      }),
-    )
-    expectProblem(await tenant.call('PUT', path, provider), 403, 'permission_not_held')
+    expectProblem(await settings.call('PUT', path, provider), 403, 'permission_not_held')
+    const owner = await createClient(server, {
+      organizationId: id,
+      permissions: [],
+      access: { role_ids: [ownerRole] },
+    })
+    expect((await owner.call('PUT', path, provider)).status).toBe(201)
+    const stronger = { name: 'A', email: newEmail(), groups_administrator: 'viewer' }
+    await must(server.api('POST', `/organizations/${id}/administrators`, stronger))
+    expectProblem(await owner.call('PUT', path, provider), 403, 'permission_not_held')
   })
 })
 
