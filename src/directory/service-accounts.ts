@@ -142,7 +142,8 @@ export async function createServiceAccount(
 
 /**
  * Changes an account. Disabling ends all its tokens before this returns (promise 1). What is given must be
- * the actor's to give (promise 8); taking away needs no more than being here.
+ * the actor's to give, and to enable it or to change how its assertions are judged is like making a key (promise 8);
+ * taking away needs no more than being here.
  * Throws Refusal `resource_not_found`, `permission_not_held`, `input_invalid` or `last_owner`.
  */
 export async function updateServiceAccount(
@@ -231,7 +232,7 @@ async function storeChanges(
   const differences = changesBetween(factsOf(account), factsOf(after))
   if (differences === undefined) return account
   await replaceAccess(trx, actor, account, asked)
-  if (account.status !== 'active' && after.status === 'active') await assertMayMakeKey(trx, actor, account.id)
+  if (isWayIn(account, after)) await assertMayMakeKey(trx, actor, account.id)
   const { id, organizationId, name, description, ownerContact, status, assertionPolicy } = after
   const { tokenRequestsPerMinute } = after
   const changes: AccountChanges = {
@@ -253,6 +254,16 @@ async function storeChanges(
     },
   ])
   return requirePresent(await findServiceAccount(trx, organizationId, id), id)
+}
+
+/**
+ * Whether a change lets somebody act as the account who could not before. To enable it gives all that it has to
+ * whoever holds its keys; so may another policy, to whoever holds assertions that did not count so far: meant for
+ * somebody else, used already, or of a longer life.
+ */
+function isWayIn(before: ServiceAccount, after: ServiceAccount): boolean {
+  if (before.status !== 'active' && after.status === 'active') return true
+  return changesBetween(before.assertionPolicy, after.assertionPolicy) !== undefined
 }
 
 function applyPatch(account: ServiceAccount, patch: ServiceAccountPatch, asked: Access): ServiceAccount {

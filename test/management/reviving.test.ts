@@ -48,3 +48,21 @@ test('nobody enables an account that may do more than they may', async () => {
   )
   await must(manager.call('PATCH', accountPath, { status: 'active', permissions: [] }))
 })
+
+test('nobody says how assertions of an account are judged that may do more than they may', async () => {
+  const { accountPath } = await server.createFixture({
+    algorithm: 'ES256',
+    organizationId: powerful.organizationId,
+  })
+  const before = (await must(server.api('GET', accountPath))).assertion_policy
+  for (const change of [
+    { require_jti: true },
+    { max_lifetime_seconds: 60 },
+    { extra_audiences: ['https://mine.example/token'] },
+  ]) {
+    const answer = await manager.call('PATCH', accountPath, { assertion_policy: change })
+    expectProblem(answer, 403, 'permission_not_held')
+  }
+  await must(manager.call('PATCH', accountPath, { name: 'renamed', assertion_policy: before }))
+  expect((await must(server.api('GET', accountPath))).assertion_policy).toEqual(before)
+})
