@@ -67,13 +67,15 @@ export async function createKey(
   request: KeyRequest,
 ): Promise<{ key: KeyRow; secret: KeySecret | undefined }> {
   const owner = await getServiceAccount(services.db, actor, path)
+  // Both are asked again when it is stored, where it counts: here it only saves the work of generating.
   await assertMayMakeKey(services.db, actor, owner.account.id)
-  // Asked again when it is stored, where it counts: here it only saves the work of generating.
   await assertRoomForKey(services.db, owner.organization, owner.account.id)
   const prepared = await prepareKey(services, owner, request, services.clock.now())
-  const key = await transact(services.db, async (trx) =>
-    storeKey(trx, actor, await lockServiceAccount(trx, actor, path), prepared),
-  )
+  const key = await transact(services.db, async (trx) => {
+    const locked = await lockServiceAccount(trx, actor, path)
+    await assertMayMakeKey(trx, actor, locked.account.id)
+    return storeKey(trx, actor, locked, prepared)
+  })
   return { key, secret: prepared.secret }
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type Client, createClient, expectProblem } from '../support/management.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 let server: TestServer
 let powerful: Fixture
@@ -65,4 +66,35 @@ test('nobody says how assertions of an account are judged that may do more than 
   }
   await must(manager.call('PATCH', accountPath, { name: 'renamed', assertion_policy: before }))
   expect((await must(server.api('GET', accountPath))).assertion_policy).toEqual(before)
+})
+
+test('a key that is asked for while its account is given more is not made', async () => {
+  const { accountPath, accountId, resourceServer } = await server.createFixture({
+    algorithm: 'ES256',
+    organizationId: powerful.organizationId,
+    permissions: [],
+  })
+  const { pool } = server.connection
+  const giver = await pool.connect()
+  try {
+    await giver.query('begin')
+    await giver.query('select from accounts where id = $1 for update', [accountId])
+    const asked = manager.call('POST', `${accountPath}/keys`, { type: 'api_token' })
+    await until(async () => {
+      const { rowCount } = await pool.query(
+        'select from pg_stat_activity where datname = current_database() and $1 = any(pg_blocking_pids(pid))',
+        [(giver as unknown as { processID: number }).processID],
+      )
+      return rowCount === 1 ? true : undefined
+    })
+    await giver.query('insert into account_permissions values ($1, $2, $3)', [
+      accountId,
+      resourceServer.id,
+      'read',
+    ])
+    await giver.query('commit')
+    expectProblem(await asked, 403, 'permission_not_held')
+  } finally {
+    giver.release()
+  }
 })
