@@ -50,17 +50,19 @@ export async function endSession(
   })
 }
 
-/** Ends all sessions of an administrator. Throws Refusal `resource_not_found`. */
+/** Ends all sessions of an administrator, but for the one that is named; answers how many. Throws Refusal `resource_not_found`. */
 export async function endAllSessions(
   { db, clock }: Services,
   actor: Actor,
   path: AccountPath,
-): Promise<void> {
-  await transact(db, async (trx) => {
+  options: { except?: string } = {},
+): Promise<number> {
+  return transact(db, async (trx) => {
     const now = clock.now()
     const { administrator } = await lockAdministrator(trx, actor, path)
-    const count = await endSessions(trx, administrator.id, { now: new Date(now) })
+    const count = await endSessions(trx, administrator.id, { ...options, now: new Date(now) })
     if (count > 0) await recordEnd(trx, actor, administrator, { count }, now)
+    return count
   })
 }
 

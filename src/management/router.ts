@@ -22,7 +22,7 @@ import {
   updateAdministrator,
 } from './routes/administrators.ts'
 import { listAuditEvents } from './routes/audit-events.ts'
-import { listEffectivePermissions } from './routes/effective-permissions.ts'
+import { explainAdministrator, explainMyself, explainServiceAccount } from './routes/effective-permissions.ts'
 import { createGroup, deleteGroup, getGroup, listGroups, updateGroup } from './routes/groups.ts'
 import {
   deleteIdentityProvider,
@@ -70,6 +70,7 @@ const RESOURCE_SERVER = '/resource-servers/:rs'
 /** The whole management API: what is called, what it takes to call it, and who answers. */
 export const ROUTES: readonly Route[] = [
   ['GET', '/me', 'any account', getMe],
+  ['GET', '/me/effective-permissions', 'any account', explainMyself],
 
   ['GET', '/organizations', 'organizations:read', listOrganizations],
   ['POST', '/organizations', 'organizations:manage', createOrganization],
@@ -88,6 +89,7 @@ export const ROUTES: readonly Route[] = [
   ['GET', ADMINISTRATOR, 'administrators:read', getAdministrator],
   ['PATCH', ADMINISTRATOR, 'administrators:manage', updateAdministrator],
   ['DELETE', ADMINISTRATOR, 'administrators:manage', deleteAdministrator],
+  ['GET', `${ADMINISTRATOR}/effective-permissions`, 'administrators:read', explainAdministrator],
   ['POST', `${ADMINISTRATOR}/invitation`, 'administrators:manage', inviteAgain],
   ['GET', `${ADMINISTRATOR}/sessions`, 'administrators:read', listSessions],
   ['DELETE', `${ADMINISTRATOR}/sessions`, 'administrators:manage', endAllSessions],
@@ -98,7 +100,7 @@ export const ROUTES: readonly Route[] = [
   ['GET', ACCOUNT, 'service_accounts:read', getServiceAccount],
   ['PATCH', ACCOUNT, 'service_accounts:manage', updateServiceAccount],
   ['DELETE', ACCOUNT, 'service_accounts:manage', deleteServiceAccount],
-  ['GET', `${ACCOUNT}/effective-permissions`, 'service_accounts:read', listEffectivePermissions],
+  ['GET', `${ACCOUNT}/effective-permissions`, 'service_accounts:read', explainServiceAccount],
 
   ['GET', `${ACCOUNT}/keys`, 'service_accounts:read', listKeys],
   ['POST', `${ACCOUNT}/keys`, 'service_accounts:manage', createKey],

@@ -2,6 +2,7 @@ import type { Request, Response } from 'express'
 import type { OpenidProviders } from '../authentication/openid-provider.ts'
 import type { AuthenticationServices } from '../authentication/services.ts'
 import type { RequestFacts } from '../directory/actor.ts'
+import type { PageRequest } from '../directory/pages.ts'
 import type { Cookie } from '../http/cookies.ts'
 
 export type SignInServices = AuthenticationServices & { openid: OpenidProviders }
@@ -21,6 +22,11 @@ export type Call = {
   /** As openapi.yaml describes it. */
   // biome-ignore lint/suspicious/noExplicitAny: the contract has checked it; each route names the members it reads
   body: any
+}
+
+/** The page that a list call asks for; the contract gives `limit` its default. */
+export function pageOf({ req }: Call): PageRequest {
+  return { limit: Number(req.query.limit), cursor: req.query.cursor as string | undefined }
 }
 
 /** What is answered: JSON, nothing, or a page. */

@@ -12,11 +12,13 @@ import { requireSameOrigin } from '../http/same-origin.ts'
 import { createValidation } from '../http/validation.ts'
 import { toProblemType } from './problem-types.ts'
 import type { Cookies, Route, SignInServices } from './route.ts'
+import { explainMyself } from './routes/effective-permissions.ts'
 import { acceptInvitation, readInvitation } from './routes/invitation.ts'
 import { beginOpenid, finishOpenid } from './routes/openid.ts'
 import { changePassword, giveSecondFactor, signIn } from './routes/password.ts'
 import { confirmTotp, enrolTotp, removeTotp, replaceRecoveryCodes } from './routes/second-factor.ts'
 import { getSession, signOut } from './routes/session.ts'
+import { endOtherSessions, endSession, listSessions } from './routes/sessions.ts'
 
 /** Where this front door is mounted, below the issuer's path. */
 const ROOT = '/sign-in'
@@ -33,6 +35,10 @@ export const ROUTES: readonly Route[] = [
 
   ['GET', '/session', getSession],
   ['DELETE', '/session', signOut],
+  ['GET', '/sessions', listSessions],
+  ['DELETE', '/sessions', endOtherSessions],
+  ['DELETE', '/sessions/:ses', endSession],
+  ['GET', '/effective-permissions', explainMyself],
 
   ['POST', '/password/change', changePassword],
   ['POST', '/totp', enrolTotp],

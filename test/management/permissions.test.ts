@@ -10,6 +10,7 @@ import { type Fixture, must, startTestServer, type TestServer } from '../support
  */
 const NEEDED: Record<string, string | undefined> = {
   'GET /me': undefined,
+  'GET /me/effective-permissions': undefined,
   'GET /organizations': 'organizations:read',
   'POST /organizations': 'organizations:manage',
   'GET /organizations/:org': 'organizations:read',
@@ -25,6 +26,7 @@ const NEEDED: Record<string, string | undefined> = {
   'GET /organizations/:org/administrators/:acc': 'administrators:read',
   'PATCH /organizations/:org/administrators/:acc': 'administrators:manage',
   'DELETE /organizations/:org/administrators/:acc': 'administrators:manage',
+  'GET /organizations/:org/administrators/:acc/effective-permissions': 'administrators:read',
   'POST /organizations/:org/administrators/:acc/invitation': 'administrators:manage',
   'GET /organizations/:org/administrators/:acc/sessions': 'administrators:read',
   'DELETE /organizations/:org/administrators/:acc/sessions': 'administrators:manage',

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { createOrganization, expectProblem } from '../support/management.ts'
+import {
+  builtInRoleId,
+  createClient,
+  createOrganization,
+  expectProblem,
+  managementServerId,
+} from '../support/management.ts'
 import { must, startTestServer, type TestServer } from '../support/server.ts'
 import {
   type Browser,
@@ -102,6 +108,112 @@ describe('a session', () => {
     const left = (await must(server.api('GET', `${person.path}/sessions`))).items
     expect(left.map(({ id }: { id: string }) => id)).toEqual([other.id])
   })
+})
+
+describe('an administrator without any permission', () => {
+  test('sees where they are signed in, and ends what should not be there', async () => {
+    const person = await createAdministrator(server, organizationId)
+    const [own, lost, forgotten] = [
+      await signIn(server, person, { userAgent: 'own' }),
+      await signIn(server, person, { userAgent: 'lost' }),
+      await signIn(server, person, { userAgent: 'forgotten' }),
+    ]
+    const { items } = await must(own.call('GET', '/sessions'))
+    const facts = items.map((item: Record<string, unknown>) => [
+      item.user_agent,
+      item.current,
+      item.account_id,
+    ])
+    expect(facts).toEqual([
+      ['forgotten', false, person.id],
+      ['lost', false, person.id],
+      ['own', true, person.id],
+    ])
+    const page = await must(own.call('GET', '/sessions?limit=1'))
+    expect(page.items).toEqual([items[0]])
+    const next = await must(own.call('GET', `/sessions?limit=1&cursor=${page.next_cursor}`))
+    expect(next.items).toEqual([items[1]])
+
+    for (const _time of ['first', 'second'])
+      expect((await own.call('DELETE', `/sessions/${items[1].id}`)).status).toBe(204)
+    await expectOver(lost)
+    expect((await forgotten.call('GET', '/session')).status).toBe(200)
+    expect((await own.call('DELETE', '/sessions')).status).toBe(204)
+    await expectOver(forgotten)
+    expect((await own.call('GET', '/session')).status).toBe(200)
+    const path = `/organizations/${organizationId}/audit-events?action=administrator.sessions_ended&actor=${person.id}`
+    const trail = (await must(server.api('GET', path))).items
+    expect(trail.map((event: { changes: unknown }) => event.changes)).toEqual([
+      { after: { count: 1 } },
+      { after: { session_ids: [items[1].id] } },
+    ])
+  })
+
+  test('ends nobody else’s, and cannot be led to by another site', async () => {
+    const [one, other] = [
+      await createAdministrator(server, organizationId),
+      await createAdministrator(server, organizationId),
+    ]
+    const [browser, foreign] = [await signIn(server, one), await signIn(server, other)]
+    const { items } = await must(foreign.call('GET', '/sessions'))
+    for (const id of [items[0].id, `ses_${'0'.repeat(36)}`, '%00', 'x'])
+      expect((await browser.call('DELETE', `/sessions/${id}`)).status).toBe(204)
+    expect((await foreign.call('GET', '/session')).status).toBe(200)
+    const headers = { origin: 'https://evil.example' }
+    for (const path of ['/sessions', `/sessions/${items[0].id}`])
+      expectProblem(await foreign.call('DELETE', path, undefined, headers), 403, 'origin_not_allowed')
+    for (const [method, path] of [
+      ['GET', '/sessions'],
+      ['DELETE', '/sessions'],
+      ['GET', '/effective-permissions'],
+    ] as const)
+      expectProblem(await createBrowser(server).call(method, path), 401, 'session_missing')
+    expectProblem(await browser.call('GET', '/sessions?limit=0'), 400, 'request_malformed')
+  })
+
+  test('sees what they may do, and why', async () => {
+    const viewer = await builtInRoleId(server, 'viewer')
+    const management = await managementServerId(server)
+    const audit = { resource_server_id: management, permission: 'audit:read' }
+    const access = { role_ids: [viewer], permissions: [audit] }
+    const person = await createAdministrator(server, organizationId, access)
+    const browser = await signIn(server, person)
+    const own = await must(browser.call('GET', '/effective-permissions'))
+    expect(own.items).toContainEqual({
+      ...audit,
+      resource_server_identifier: `${server.issuer}/api/v1`,
+      direct: true,
+      roles: [],
+    })
+    expect(own.items).toContainEqual(
+      expect.objectContaining({
+        permission: 'roles:read',
+        direct: false,
+        roles: [{ id: viewer, name: 'viewer' }],
+      }),
+    )
+    expect(await must(server.api('GET', `${person.path}/effective-permissions`))).toEqual(own)
+    const page = await must(browser.call('GET', '/effective-permissions?limit=1'))
+    expect(page.items).toEqual([own.items[0]])
+    const next = await must(browser.call('GET', `/effective-permissions?limit=1&cursor=${page.next_cursor}`))
+    expect(next.items).toEqual([own.items[1]])
+    const nobody = await createAdministrator(server, organizationId)
+    expect(await must((await signIn(server, nobody)).call('GET', '/effective-permissions'))).toEqual({
+      items: [],
+      next_cursor: null,
+    })
+  })
+})
+
+test('a service account sees all that it may do, whatever its token bears', async () => {
+  const client = await createClient(server, {
+    organizationId,
+    permissions: ['roles:read', 'groups:read'],
+    scope: 'roles:read',
+  })
+  expect((await must(client.call('GET', '/me'))).permissions).toEqual(['roles:read'])
+  const { items } = await must(client.call('GET', '/me/effective-permissions'))
+  expect(items.map((item: { permission: string }) => item.permission)).toEqual(['groups:read', 'roles:read'])
 })
 
 describe('a cookie', () => {
