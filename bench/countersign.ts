@@ -1,0 +1,123 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type AssertionSource, prepareAssertions } from './assertions.ts'
+import { type ServerProcess, startProcess } from './processes.ts'
+
+export type TokenKind = 'jwt' | 'opaque' | 'rs256'
+
+/** A service account that may have tokens of one kind. */
+export type Subject = { source: AssertionSource; publicJwk: object; resource: string; apiToken: string }
+
+/** A Countersign with embedded PostgreSQL, as `npm start` runs it, and what is measured on it. */
+export type Countersign = ServerProcess & {
+  port: number
+  issuer: string
+  postmasterPid: number
+  /** Of its database, for the fillers: folder of the socket. */
+  dataDir: string
+  subjects: Record<TokenKind, Subject>
+  /** `Authorization` of the resource server of each kind. */
+  introspectors: Record<TokenKind, string>
+  api(method: string, path: string, body?: unknown): Promise<Answer>
+}
+
+/** What the management API answered: read by whoever knows what was asked. */
+// biome-ignore lint/suspicious/noExplicitAny: the shape is the answer's own
+type Answer = Record<string, any>
+
+const MAIN = join(import.meta.dirname, '../src/main.ts')
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+const SCOPE = 'bench:read'
+
+/** Starts the server in a folder of its own and sets it up over its own management API. */
+export async function startCountersign(
+  folder: string,
+  port: number,
+  profileFolder: string | undefined,
+): Promise<Countersign> {
+  const issuer = `http://localhost:${port}`
+  const dataDir = join(folder, 'data')
+  const server = await startProcess([...profiling(profileFolder), MAIN, 'serve'], {
+    cwd: folder,
+    env: { COUNTERSIGN_PORT: String(port), COUNTERSIGN_DATA_DIR: dataDir },
+    url: `${issuer}/health/ready`,
+    log: join(folder, 'countersign.log'),
+  })
+  const api = await createApi(issuer, join(folder, 'keys/operator.json'))
+  const organization = await api('POST', '/organizations', { slug: 'bench', name: 'Bench' })
+  const subjects = {} as Record<TokenKind, Subject>
+  const introspectors = {} as Record<TokenKind, string>
+  for (const kind of ['jwt', 'opaque', 'rs256'] as const) {
+    const resource = `https://bench.example/${kind}`
+    const resourceServer = await api('POST', '/resource-servers', {
+      identifier: resource,
+      name: kind,
+      permissions: [{ name: SCOPE, description: 'Read' }],
+      token_format: kind === 'opaque' ? 'opaque' : 'jwt',
+      ...(kind === 'rs256' && { signing_algorithm: 'RS256' }),
+    })
+    const secret = await api('POST', `/resource-servers/${resourceServer.id}/secrets`, { name: 'bench' })
+    const credentials = Buffer.from(`${resourceServer.id}:${secret.client_secret}`).toString('base64')
+    introspectors[kind] = `Basic ${credentials}`
+    const account = await api('POST', `/organizations/${organization.id}/service-accounts`, {
+      name: `bench ${kind}`,
+      permissions: [{ resource_server_id: resourceServer.id, permission: SCOPE }],
+    })
+    const keys = `/organizations/${organization.id}/service-accounts/${account.id}/keys`
+    const key = createKey()
+    const registered = await api('POST', keys, { type: 'public_key', public_key: key.publicKey })
+    const token = await api('POST', keys, { type: 'api_token' })
+    subjects[kind] = {
+      source: {
+        privateKey: key.privateKey,
+        keyId: registered.key.id,
+        accountId: account.id,
+        issuer,
+      },
+      publicJwk: createPublicKey(key.publicKey).export({ format: 'jwk' }),
+      resource,
+      apiToken: token.api_token,
+    }
+  }
+  const postmasterPid = Number((await readFile(join(dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0])
+  return { ...server, port, issuer, postmasterPid, dataDir, subjects, introspectors, api }
+}
+
+function profiling(folder: string | undefined): string[] {
+  return folder === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(folder)]
+}
+
+async function createApi(issuer: string, keyFilePath: string): Promise<Countersign['api']> {
+  const file = JSON.parse(await readFile(keyFilePath, 'utf8'))
+  const [assertion = ''] = await prepareAssertions(
+    { privateKey: file.private_key, keyId: file.private_key_id, accountId: file.client_id, issuer },
+    1,
+  )
+  const form = new URLSearchParams({ grant_type: JWT_BEARER, assertion })
+  const { access_token } = await answerOf(
+    await fetch(`${issuer}/oauth/token`, { method: 'POST', body: form }),
+  )
+  return async (method, path, body) =>
+    answerOf(
+      await fetch(`${issuer}/api/v1${path}`, {
+        method,
+        headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      }),
+    )
+}
+
+async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${response.url} answers ${response.status}: ${text}`)
+  return JSON.parse(text)
+}
+
+function createKey() {
+  return generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+}
