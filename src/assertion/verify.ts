@@ -39,7 +39,7 @@ export function createAssertionVerifier(options: AssertionVerifierOptions) {
     const issuer = await options.findIssuer(lookup)
     try {
       const known = requireActive(issuer)
-      const key = await verifySignature(jwt, requireCandidates(jwt, known.keys, now))
+      const key = verifySignature(jwt, requireCandidates(jwt, known.keys, now))
       const claims = checkClaims(jwt.claims, {
         issuer: known,
         key,

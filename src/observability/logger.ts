@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino'
 import type { LogLevel } from '../config.ts'
 
 /**
@@ -38,22 +38,39 @@ const JWT = /(?<![\w-])(?=[\w-]+\.[\w-]+\.)([\w-]*?)eyJ[\w-]+\.[\w-]+\.[\w-]*/g
 const SECRET = /cs[eikst]_[\w-]{43,}/g
 const REDACTED = '[redacted]'
 
-/** JSON lines on standard output (or the given stream), with secrets taken out. */
-export function createLogger(level: LogLevel, destination?: DestinationStream): Logger {
+/**
+ * A member of that name with its value, a text or a list, as it looks in a JSON line. Quotes within texts are
+ * escaped there, so none of it can be forged from within a value.
+ */
+const SECRET_MEMBER = new RegExp(
+  `"(${SECRET_MEMBERS.join('|')})":(?:"(?:[^"\\\\]|\\\\.)*"|\\[(?:[^"\\]]|"(?:[^"\\\\]|\\\\.)*")*\\])`,
+  'g',
+)
+/** Bytes that wait while nobody takes them from standard output; beyond it lines are lost rather than the server. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024
+
+/**
+ * JSON lines on standard output (or the given stream), with secrets taken out. Lines leave in the background, in
+ * order: whoever reads them slowly does not hold up requests. Those under way are written when the process ends.
+ */
+export function createLogger(
+  level: LogLevel,
+  stream: DestinationStream = destination({ sync: false, maxLength: MAX_WAITING_BYTES }),
+): Logger {
   const options = {
     level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    redact: {
-      paths: SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]),
-      censor: REDACTED,
-    },
     hooks: { streamWrite: redact },
   }
-  return destination === undefined ? pino(options) : pino(options, destination)
+  return pino(options, stream)
 }
 
 function redact(line: string): string {
-  return line.replace(PRIVATE_KEY, REDACTED).replace(JWT, `$1${REDACTED}`).replace(SECRET, REDACTED)
+  return line
+    .replace(SECRET_MEMBER, `"$1":"${REDACTED}"`)
+    .replace(PRIVATE_KEY, REDACTED)
+    .replace(JWT, `$1${REDACTED}`)
+    .replace(SECRET, REDACTED)
 }

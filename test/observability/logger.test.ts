@@ -50,3 +50,21 @@ test.each(['eyJ', 'eyJ.', 'eyJa.', '-----BEGIN ', '-----BEGIN PRIVATE KEY-----',
     expect(performance.now() - startedAt).toBeLessThan(500)
   },
 )
+
+test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+  ['at the top', { password: 'x' }, { password: '[redacted]' }],
+  [
+    'at any depth',
+    { a: { b: { c: { client_secret: 'x' } } } },
+    { a: { b: { c: { client_secret: '[redacted]' } } } },
+  ],
+  ['with quotes in it', { secret: 'a"b\\' }, { secret: '[redacted]' }],
+  ['that is a list', { recovery_codes: ['a"]', 'b'] }, { recovery_codes: '[redacted]' }],
+])('a secret by its name, %s, is taken out', (_what, members, expected) => {
+  expect(JSON.parse(write({ ...members, last: 1 }))).toMatchObject({ ...expected, last: 1 })
+})
+
+test('a value that looks like a secret member stays one value', () => {
+  const text = 'x","password":"y","level":"error'
+  expect(JSON.parse(write({ userAgent: text }))).toMatchObject({ userAgent: text, level: 'info' })
+})
