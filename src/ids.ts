@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 /** What each prefix names. */
 export type IdPrefix =
@@ -77,8 +77,17 @@ function encodeTime(milliseconds: number): string {
   return text
 }
 
+/** Random bytes in store, each used once: asking the system for so few costs more than the rest of an id. */
+const randomness = Buffer.alloc(RANDOM_CHARACTERS * 256)
+let used = randomness.length
+
 function randomCharacters(): string {
+  if (used === randomness.length) {
+    randomFillSync(randomness)
+    used = 0
+  }
   let text = ''
-  for (const byte of randomBytes(RANDOM_CHARACTERS)) text += ALPHABET[byte & 31]
+  for (const byte of randomness.subarray(used, used + RANDOM_CHARACTERS)) text += ALPHABET[byte & 31]
+  used += RANDOM_CHARACTERS
   return text
 }
