@@ -48,7 +48,7 @@ export function spell(value: Written, style: Style): string {
     case 'object': {
       const texts = value.members.map(
         ([key, inner], index) =>
-          `${spellName(key, style.escapesNames && index % 2 === 1)}${style.space}:${style.space}${spell(inner, style)}`,
+          `${spellName(key, style, index)}${style.space}:${style.space}${spell(inner, style)}`,
       )
       return `{${style.space}${join(texts)}${style.space}}`
     }
@@ -60,20 +60,26 @@ export function repeats(list: readonly Member[]): boolean {
   return new Set(list.map(([key]) => key)).size < list.length
 }
 
-/** Whether a name stands twice in one object, anywhere. */
-export function repeatsAnywhere(value: Written): boolean {
+/** Whether a name, anywhere, stands twice in its object or is written with an escape. */
+export function hasOddName(value: Written, style: Style): boolean {
   switch (value.kind) {
     case 'leaf':
       return false
     case 'list':
-      return value.items.some(repeatsAnywhere)
+      return value.items.some((item) => hasOddName(item, style))
     case 'object':
-      return repeats(value.members) || value.members.some(([, inner]) => repeatsAnywhere(inner))
+      return (
+        repeats(value.members) ||
+        value.members.some(([key, inner], index) => {
+          return spellName(key, style, index).includes('\\') || hasOddName(inner, style)
+        })
+      )
   }
 }
 
-function spellName(key: string, isEscaped: boolean): string {
-  if (!isEscaped) return JSON.stringify(key)
+/** Every other name escaped, where the style wants it: equal names must be known under both spellings. */
+function spellName(key: string, { escapesNames }: Style, index: number): string {
+  if (!escapesNames || index % 2 === 0) return JSON.stringify(key)
   const units = key.split('').map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
   return `"${units.join('')}"`
 }
