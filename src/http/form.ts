@@ -1,7 +1,7 @@
 import express, { type RequestHandler } from 'express'
 import { Refusal } from '../errors.ts'
 
-/** A form as sent: every value of every name, in order. Names are data, never keys of an object. */
+/** A form or query as sent: every value of every name, in order. Names are data, never keys of an object. */
 export type Form = ReadonlyMap<string, readonly string[]>
 
 /** Room for an assertion far over its own cap, so that the assertion's own refusal names the fault. */
@@ -27,12 +27,24 @@ export const readBody: RequestHandler = express.raw({
  */
 export function parseForm(contentType: string | undefined, body: unknown): Form {
   assertFormType(contentType)
-  const text = decodeBody(body)
+  return parseParameters(decodeBody(body))
+}
+
+/**
+ * Parses the query of a request's URL by the same rules: every value of every name, nothing guessed.
+ * Throws Refusal `request_malformed`.
+ */
+export function parseQuery(url: string): Form {
+  const start = url.indexOf('?')
+  return parseParameters(start === -1 ? '' : url.slice(start + 1))
+}
+
+function parseParameters(text: string): Form {
   const form = new Map<string, string[]>()
   let count = 0
   for (const pair of text.split('&')) {
     if (pair === '') continue
-    if (++count > MAX_PARAMETERS) throw malformed('The form has too many parameters.')
+    if (++count > MAX_PARAMETERS) throw malformed('There are too many parameters.')
     const split = pair.indexOf('=')
     const name = decodeComponent(split === -1 ? pair : pair.slice(0, split))
     const value = split === -1 ? '' : decodeComponent(pair.slice(split + 1))
@@ -92,9 +104,9 @@ function decodeComponent(text: string): string {
   try {
     decoded = decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    throw malformed('The form has a percent-sequence that is not UTF-8.')
+    throw malformed('A parameter has a percent-sequence that is not UTF-8.')
   }
-  if (decoded.includes('\u0000')) throw malformed('The form has a NUL character.')
+  if (decoded.includes('\u0000')) throw malformed('A parameter has a NUL character.')
   return decoded
 }
 
