@@ -127,8 +127,8 @@ export function createApp(options: AppOptions): Express {
     issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant, findMembership }),
     inspectToken,
     inspectApiToken,
-    findResourceServerBySecret: (resourceServerId, secret) =>
-      findCaller({ resourceServerId, digest: digestSecret(secret), now: clock.now() }),
+    findResourceServerBySecret: (named, secret) =>
+      findCaller({ named, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
     trail: createTrail({ action: 'token.refused', askedBy: 'sender of a token request' }),
     onBug,

@@ -28,8 +28,10 @@ export type CredentialReason =
   | 'credentials_malformed'
   | 'credentials_invalid'
   | 'credentials_ambiguous'
+  | 'token_missing'
   | 'token_invalid'
   | 'permission_missing'
+  | 'scope_insufficient'
 
 /** The assertion, in the order in which it is checked (RFC 7523 §3). */
 export type AssertionReason =

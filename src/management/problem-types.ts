@@ -159,6 +159,10 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'openid_failed':
     case 'openid_identity_refused':
       return INTERNAL_ERROR
+    // A proxy asks about its client's token at its own endpoint: met here, these are a bug.
+    case 'token_missing':
+    case 'scope_insufficient':
+      return INTERNAL_ERROR
     // Assertions and grants are judged at the token endpoint alone: met here, they are a bug.
     case 'assertion_too_large':
     case 'assertion_malformed':

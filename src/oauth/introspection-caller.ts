@@ -1,19 +1,24 @@
+import type { NamedResourceServer } from '../database/queries/introspection-callers.ts'
 import { INTROSPECT_PERMISSION } from '../directory/management-permissions.ts'
 import { Refusal } from '../errors.ts'
 import { parseBearer } from '../http/authorization.ts'
 import { type Form, findOne } from '../http/form.ts'
 import type { Inspection } from '../tokens/inspect.ts'
+import type { Presenter } from '../tokens/inspect-api-token.ts'
 import { findCredentials } from './credentials.ts'
 
 /** Methods of `introspection_endpoint_auth_methods_supported`; a token is named by its type (RFC 8414 §2). */
 export const INTROSPECTION_METHODS = ['client_secret_basic', 'Bearer'] as const
 
+/** Who presented the token to the resource server that asks: it does not say. */
+export const UNSEEN: Presenter = { ip: null, userAgent: null }
+
 /** The resource server that asks, and what it may be told about: tokens whose audience it is. */
 export type IntrospectionCaller = { resourceServerId: string; via: 'secret' | 'token' }
 
 export type IntrospectionCallerServices = {
-  /** The resource server that has this secret; undefined when none has. Costs the same for an unknown id. */
-  findResourceServerBySecret: (resourceServerId: string, secret: string) => Promise<string | undefined>
+  /** The id of the resource server that has this name and secret; undefined when none has. Costs the same for an unknown one. */
+  findResourceServerBySecret: (named: NamedResourceServer, secret: string) => Promise<string | undefined>
   inspectToken: (token: string) => Promise<Inspection>
 }
 
@@ -50,7 +55,7 @@ async function callerBySecret(
   if (clientId !== undefined && clientId !== id) {
     throw new Refusal('request_malformed', {}, { hint: 'client_id is not the client that authenticated.' })
   }
-  const resourceServerId = await services.findResourceServerBySecret(id, secret)
+  const resourceServerId = await services.findResourceServerBySecret({ id }, secret)
   if (resourceServerId === undefined)
     throw new Refusal('credentials_invalid', { clientId: id.slice(0, 100) }, { scheme: 'basic' })
   return { resourceServerId, via: 'secret' }

@@ -6,7 +6,11 @@ import { contextOf, noteFacts } from '../http/request-context.ts'
 import { looksLikeApiToken } from '../tokens/api-token.ts'
 import type { Inspection } from '../tokens/inspect.ts'
 import type { Presenter } from '../tokens/inspect-api-token.ts'
-import { authenticateIntrospectionCaller, type IntrospectionCallerServices } from './introspection-caller.ts'
+import {
+  authenticateIntrospectionCaller,
+  type IntrospectionCallerServices,
+  UNSEEN,
+} from './introspection-caller.ts'
 import type { IntrospectionThrottle } from './introspection-throttle.ts'
 import { noStore } from './wire.ts'
 
@@ -15,9 +19,6 @@ export type IntrospectionServices = IntrospectionCallerServices & {
   inspectApiToken: (token: string, resourceServerId: string, presenter: Presenter) => Promise<Inspection>
   throttle: IntrospectionThrottle
 }
-
-/** Who presented the token to the resource server that asks: it does not say. */
-const UNSEEN: Presenter = { ip: null, userAgent: null }
 
 /**
  * The introspection endpoint (RFC 7662): authenticate the caller, find the token, tell the caller about it if

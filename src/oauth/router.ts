@@ -9,6 +9,7 @@ import { refusePlaintext } from '../http/plaintext.ts'
 import { contextOf, noteRefusal } from '../http/request-context.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { JWKS_CACHE_SECONDS } from '../signing/lifecycle.ts'
+import { createForwardAuthEndpoint } from './forward-auth.ts'
 import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
 import { type Endpoints, toMetadata } from './metadata.ts'
 import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
@@ -36,6 +37,12 @@ export function createOAuthRouter(services: OAuthServices): Router {
     .route('/oauth/introspect')
     .post(readBody, createIntrospectionEndpoint({ ...services, issuer: services.endpoints.issuer }))
     .all(allowOnly('POST'))
+  router
+    .route('/oauth/forward-auth')
+    .get(createForwardAuthEndpoint(services, 204))
+    .all(allowOnly('GET', 'HEAD'))
+  // Envoy asks with the method of the request at hand, and takes 200 alone for a yes.
+  router.all('/oauth/forward-auth/envoy', createForwardAuthEndpoint(services, 200))
   router
     .route('/.well-known/jwks.json')
     .get(async (_req, res) => sendPublic(res, await services.keyRing.jwks(), 'application/jwk-set+json'))

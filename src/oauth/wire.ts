@@ -1,5 +1,5 @@
 import type { Response } from 'express'
-import type { DirectoryReason, QuotaState, Reason, Refusal, SignInReason } from '../errors.ts'
+import type { DirectoryReason, PublicHint, QuotaState, Reason, Refusal, SignInReason } from '../errors.ts'
 
 /** An error as OAuth clients know it (RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1). */
 type WireError = { status: number; error: string; description: string }
@@ -74,9 +74,17 @@ function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): W
       return invalidClient('Client authentication failed.')
     case 'credentials_ambiguous':
       return invalidRequest('Use one client authentication method only.')
+    case 'token_missing':
+      return { ...BAD_TOKEN, description: 'An access token is required.' }
     case 'token_invalid':
     case 'permission_missing':
       return BAD_TOKEN
+    case 'scope_insufficient':
+      return {
+        status: 403,
+        error: 'insufficient_scope',
+        description: 'The access token does not have every permission that this request needs.',
+      }
     case 'grant_type_unsupported':
       return {
         status: 400,
@@ -147,12 +155,13 @@ export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
     scheme === 'bearer'
       ? BAD_TOKEN
       : toWireError(refusal.reason as Exclude<Reason, DirectoryReason | SignInReason>)
-  const challenge = toChallenge(wire, scheme)
+  const challenge = toChallenge(wire, refusal)
   if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
   if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds))
   if (quota !== undefined) showQuota(res, quota)
   if (allowedMethods !== undefined) res.setHeader('Allow', allowedMethods.join(', '))
-  sendOAuthError(res, challenge === undefined ? wire.status : 401, wire.error, hint ?? wire.description)
+  const status = scheme === undefined || challenge === undefined ? wire.status : 401
+  sendOAuthError(res, status, wire.error, hint ?? wire.description)
 }
 
 /** Writes an OAuth error envelope (RFC 6749 §5.2). */
@@ -180,11 +189,23 @@ export function showQuota(res: Response, { limit, remaining, resetSeconds }: Quo
  * RFC 6749 §5.2 asks for a 401 with a challenge when the credentials came in the header; without one the
  * status stays 400, which clients that hide the error behind a challenge can read (conformance D1).
  */
-function toChallenge(wire: WireError, scheme: 'basic' | 'bearer' | undefined): string | undefined {
-  if (scheme === 'basic' && wire.error === 'invalid_client')
+function toChallenge(wire: WireError, { reason, told }: Refusal): string | undefined {
+  if (told.scheme === 'basic' && wire.error === 'invalid_client')
     return 'Basic realm="countersign", charset="UTF-8"'
-  if (scheme === 'bearer') return 'Bearer realm="countersign", error="invalid_token"'
-  return undefined
+  // RFC 6750 §3.1: who sent no token is told of no error.
+  if (reason === 'token_missing') return toBearerChallenge(undefined, told)
+  if (reason === 'scope_insufficient') return toBearerChallenge('insufficient_scope', told)
+  return told.scheme === 'bearer' ? toBearerChallenge('invalid_token', told) : undefined
+}
+
+/** RFC 6750 §3. */
+function toBearerChallenge(error: string | undefined, { neededPermissions }: PublicHint): string {
+  const attributes = [
+    'realm="countersign"',
+    ...(error === undefined ? [] : [`error="${error}"`]),
+    ...(neededPermissions === undefined ? [] : [`scope="${neededPermissions.join(' ')}"`]),
+  ]
+  return `Bearer ${attributes.join(', ')}`
 }
 
 function invalidRequest(description: string): WireError {

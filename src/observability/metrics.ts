@@ -7,6 +7,7 @@ import { OperatorError } from '../errors.ts'
 export type EndpointName =
   | 'token'
   | 'introspect'
+  | 'forward_auth'
   | 'discovery'
   | 'management'
   | 'sign_in'

@@ -5,7 +5,7 @@ import { connectDatabase } from '../../src/database/connect.ts'
 import { clusterConnection } from '../support/cluster.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type DatabaseLink, openDatabaseLink } from '../support/database-link.ts'
-import { type Answer, type Fixture, startTestServer, type TestServer } from '../support/server.ts'
+import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { expectRefusalFor, findLogLine } from './support.ts'
 
 let database: TestDatabase
@@ -43,6 +43,7 @@ test('[6749-5.2-6] while the database is cut off, the answer is to try again, no
   await link.cut()
   await expectUnavailable(await fixture.requestToken({ assertion }))
   await expectUnavailable(await fixture.introspect(token))
+  await expectUnavailable(await askAsProxy(token))
   const many = await Promise.all(Array.from({ length: 20 }, () => fixture.requestToken({ assertion })))
   for (const answer of many) await expectUnavailable(answer)
   // What needs no database is answered as ever.
@@ -53,6 +54,7 @@ test('[6749-5.2-6] while the database is cut off, the answer is to try again, no
   await link.restore()
   expect((await fixture.requestToken({ assertion })).status).toBe(200)
   expect((await fixture.introspect(token)).body).toMatchObject({ active: true })
+  expect((await askAsProxy(token)).status).toBe(204)
   expect(await countGrants()).toBe(before + 1)
 })
 
@@ -112,6 +114,13 @@ test.each([
   }
   expect((await fixture.requestToken({ assertion })).status).toBe(200)
 })
+
+async function askAsProxy(token: string): Promise<Answer> {
+  const { identifier, secret } = fixture.resourceServer
+  const headers = { authorization: `Bearer ${token}`, 'x-resource-server-secret': secret }
+  const query = new URLSearchParams({ resource: identifier })
+  return toAnswer(await fetch(`${server.url}/oauth/forward-auth?${query}`, { headers }))
+}
 
 async function expectUnavailable(answer: Answer): Promise<void> {
   await expectRefusalFor(server, answer, {

@@ -10,11 +10,14 @@ export type RawRequest = {
   chunked?: boolean
 }
 
+/** Where to send it: over TCP, or to a server that listens on a socket in a folder. */
+export type RawTarget = Pick<TestServer, 'url'> & { socketPath?: string }
+
 /**
  * A request to the token endpoint that `fetch` would not send: a GET with a body, an encoded body, a header
  * given twice. No media type unless given. The answer may come before the body is sent whole.
  */
-export function sendRaw(server: Pick<TestServer, 'url'>, options: RawRequest): Promise<Answer> {
+export function sendRaw(server: RawTarget, options: RawRequest): Promise<Answer> {
   const { method = 'POST', path = '/oauth/token', headers = {}, body = '', chunked = false } = options
   return new Promise((resolve, reject) => {
     const call = request(
@@ -22,6 +25,7 @@ export function sendRaw(server: Pick<TestServer, 'url'>, options: RawRequest): P
       {
         method,
         agent: false,
+        ...(server.socketPath !== undefined && { socketPath: server.socketPath }),
         headers: {
           ...(chunked ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
           ...(headers as Record<string, string | string[]>),
