@@ -24,6 +24,24 @@ describe('programs shown in the documentation are the files that the tests run',
   })
 })
 
+/** Whoever copies a configuration that guards an API must know whether anybody ever ran it. */
+describe('what these guides show is a file of the tests, or said not to be run', () => {
+  const guides = ['docs/guides/forward-auth.md']
+  const blocks = guides.flatMap((page) =>
+    [...readFileSync(page, 'utf8').matchAll(/([^\n]*)\n+```(\w+)\n(.*)/g)].map(
+      ([, before, language, line]) => ({
+        page,
+        before,
+        block: `${language}: ${line}`,
+      }),
+    ),
+  )
+
+  test.each(blocks)('$page, $block', ({ before }) => {
+    expect(before).toMatch(/^(<!-- file: \S+ -->|Not run by a test\.)$/)
+  })
+})
+
 describe('links between pages lead somewhere', () => {
   test.each(pages)('%s', (page) => {
     const folder = page.includes('/') ? page.slice(0, page.lastIndexOf('/') + 1) : ''

@@ -1,10 +1,16 @@
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { test } from '@jest/globals'
 import { type Outcome, pathOf, run } from './programs.ts'
 
-/** How to run a client program of another language; or why it cannot be run here. */
-export type Toolchain = { run(args: readonly string[]): Promise<Outcome> } | { missing: string }
+/** How to run a program that is none of Node.js; or why it cannot be run here. */
+export type Toolchain<Run = (args: readonly string[]) => Promise<Outcome>> =
+  | { run: Run }
+  | { missing: string }
+
+/** Starts a program that serves until it is told to stop. */
+export type Start = (args: readonly string[], env?: Record<string, string>) => ChildProcess
 
 /** What is fetched from a registry is kept here until the next `npm ci`. */
 const CACHE = new URL('../../node_modules/.cache/interop/', import.meta.url).pathname
@@ -53,14 +59,34 @@ export async function findGo(): Promise<Toolchain> {
   return { run: (args) => run(`${folder}/client`, args) }
 }
 
+/** A program that serves, where the machine has it: in a version that tells one of `versions`. Nothing is fetched. */
+export async function findServer(
+  command: string,
+  versionFlag: string,
+  versions: RegExp,
+): Promise<Toolchain<Start>> {
+  // Debian keeps servers where not everybody's PATH leads.
+  const env = { PATH: `${process.env.PATH}:/usr/sbin` }
+  const { code, stdout, stderr } = await run(command, [versionFlag], { env })
+  if (code !== 0) return { missing: `there is no ${command}` }
+  if (!versions.test(stdout + stderr)) return { missing: `this ${command} is too old` }
+  return {
+    run: (args, more) =>
+      spawn(command, [...args], {
+        env: { ...process.env, ...env, ...more },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+  }
+}
+
 /**
  * `test` where the toolchain is there, `test.skip` where it is not. `printSkipped` says at the end of a file how
  * many were skipped and why: nothing is left out silently.
  */
-export function createOptionalTest(toolchain: Toolchain) {
+export function createOptionalTest<Run>(toolchain: Toolchain<Run>) {
   let skipped = 0
   return {
-    test(title: string, body: (run: (args: readonly string[]) => Promise<Outcome>) => Promise<void>): void {
+    test(title: string, body: (run: Run) => Promise<void>): void {
       if ('run' in toolchain) test(title, () => body(toolchain.run))
       else {
         skipped++
