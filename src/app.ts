@@ -1,5 +1,7 @@
 import express, { type ErrorRequestHandler, type Express, type Response } from 'express'
 import type { Logger } from 'pino'
+import { createCallerVerifier, createClientVerifier } from './assertion/client.ts'
+import { createGrantVerifier } from './assertion/grant.ts'
 import { createAssertionVerifier } from './assertion/verify.ts'
 import { createOpenidProviders } from './authentication/openid-provider.ts'
 import { createPasswordHasher } from './authentication/password.ts'
@@ -18,6 +20,13 @@ import {
 import { findMemberships } from './database/queries/groups.ts'
 import { findIntrospectionCallers, type SecretLookup } from './database/queries/introspection-callers.ts'
 import { findIssuers, type IssuerLookup } from './database/queries/issuers.ts'
+import { type CallerLookup, findCallers } from './database/queries/resource-server-keys.ts'
+import {
+  type AccountJtiUse,
+  type CallerJtiUse,
+  claimAccountJtis,
+  claimCallerJtis,
+} from './database/queries/used-jtis.ts'
 import { createKeyPairGenerator } from './directory/key-pair.ts'
 import { createRefusalTrail } from './directory/refusal-trail.ts'
 import type { RefusedAction } from './directory/refusals.ts'
@@ -100,6 +109,18 @@ export function createApp(options: AppOptions): Express {
     (lookups: readonly ApiTokenLookup[]) => findApiTokens(connection.pool, clock.now(), lookups),
     batching('find_api_tokens'),
   )
+  const findCallerKeys = createBatch(
+    (lookups: readonly CallerLookup[]) => findCallers(connection.pool, lookups),
+    batching('find_caller_keys'),
+  )
+  const claimAccountJti = createBatch(
+    (uses: readonly AccountJtiUse[]) => claimAccountJtis(connection.pool, clock.now(), uses),
+    batching('claim_account_jtis'),
+  )
+  const claimCallerJti = createBatch(
+    (uses: readonly CallerJtiUse[]) => claimCallerJtis(connection.pool, clock.now(), uses),
+    batching('claim_caller_jtis'),
+  )
   const findCaller = createBatch(
     (lookups: readonly SecretLookup[]) => findIntrospectionCallers(connection.pool, lookups),
     batching('find_callers'),
@@ -118,15 +139,21 @@ export function createApp(options: AppOptions): Express {
     return trail
   }
 
+  const verifyAssertion = createAssertionVerifier(clock)
   const oauth = createOAuthRouter({
+    issuer,
     endpoints,
     keyRing,
     verifyClientSecret: createClientSecretVerifier({ findIssuer, clock }),
     clientThrottle: createClientThrottle(),
-    verifyAssertion: createAssertionVerifier({ findIssuer, audiences: endpoints, clock }),
+    verifyClientAssertion: createClientVerifier({ verifyAssertion, findIssuer, audiences: endpoints }),
+    claimAccountJti,
+    verifyGrant: createGrantVerifier({ verifyAssertion, findIssuer, audiences: endpoints }),
     issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant, findMembership }),
     inspectToken,
     inspectApiToken,
+    verifyCallerAssertion: createCallerVerifier({ verifyAssertion, findCaller: findCallerKeys, issuer }),
+    claimCallerJti,
     findResourceServerBySecret: (named, secret) =>
       findCaller({ named, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),

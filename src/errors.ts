@@ -139,6 +139,11 @@ export type PublicHint = {
   neededPermissions?: readonly string[]
   /** How the caller tried to authenticate, which decides the challenge (RFC 6749 §5.2, RFC 7662 §2.3). */
   scheme?: 'basic' | 'bearer'
+  /**
+   * The assertion that is refused was to authenticate the client: the same reasons sound like `invalid_client`
+   * (RFC 7523 §3.2).
+   */
+  asClient?: true
   /** Methods that the path does serve (RFC 9110 §15.5.6 `Allow`). */
   allowedMethods?: readonly string[]
 }

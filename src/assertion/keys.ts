@@ -12,6 +12,9 @@ const ALGORITHM_NAMES: Record<KeyAlgorithm, readonly string[]> = {
   EdDSA: ['EdDSA', 'Ed25519'],
 }
 
+/** Every `alg` that an assertion may have, for the metadata (RFC 8414 §2). */
+export const ASSERTION_ALGORITHMS: readonly string[] = Object.values(ALGORITHM_NAMES).flat()
+
 /**
  * The issuer's keys that may have made the signature: usable now, and of the header's algorithm, since a key
  * has exactly one (RFC 8725 §3.1). Decided before any signature is computed.

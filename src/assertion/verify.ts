@@ -1,67 +1,70 @@
 import { type Clock, toNumericDate } from '../clock.ts'
-import type { Issuer, IssuerKey, IssuerLookup } from '../database/queries/issuers.ts'
+import type { IssuerKey } from '../database/queries/issuers.ts'
 import { Refusal } from '../errors.ts'
 import { isCleanText, normalizeType, parseCompact, type UnverifiedJwt } from '../jwt/compact.ts'
-import { checkClaims, type GrantClaims } from './claims.ts'
 import { requireCandidates } from './keys.ts'
 import { createSignatureVerifier } from './signature.ts'
 
 /** Larger assertions are refused before any work is done on them. Two hundred extra claims still fit. */
 const MAX_ASSERTION_LENGTH = 16_384
-/** RFC 8725 §3.11; the WIMSE drafts name the second, most clients send the first or nothing. */
-const GRANT_TYPES: readonly (string | undefined)[] = [undefined, 'jwt', 'authorization-grant+jwt']
-const MAX_ISSUER_LENGTH = 320
+/** Of `iss`, and of a `sub` that is looked up. */
+export const MAX_ISSUER_LENGTH = 320
 
 /** An assertion that holds: who signed it, with which key, and what it says. */
-export type VerifiedAssertion = { issuer: Issuer; key: IssuerKey; claims: GrantClaims }
+export type Verified<Issuer, Claims> = { issuer: Issuer; key: IssuerKey; claims: Claims }
 
-export type AssertionVerifierOptions = {
-  /** The batched look-up of accounts, their keys and permissions. */
-  findIssuer: (lookup: IssuerLookup) => Promise<Issuer | undefined>
-  /** The values that name this server in `aud`: configured strings, compared byte for byte. */
-  audiences: { issuer: string; tokenEndpoint: string }
-  clock: Clock
+/** What an assertion is for, which decides who may sign it and what it must say. */
+export type AssertionKind<Issuer extends { keys: readonly IssuerKey[] }, Claims> = {
+  /** What `typ` may say, normalized; undefined for none (RFC 8725 §3.11). */
+  types: readonly (string | undefined)[]
+  /** The batched look-up of whoever `iss` names, with the keys that come into question. `now` in milliseconds. */
+  findIssuer(jwt: UnverifiedJwt, name: string, now: number): Promise<Issuer | undefined>
+  /** Refuses who is not known or may not act. */
+  requireActive(issuer: Issuer | undefined): Issuer
+  /** Judges what a verified assertion says. `now` is a NumericDate. */
+  checkClaims(jwt: UnverifiedJwt, signed: { issuer: Issuer; key: IssuerKey }, now: number): Claims
+  /** What the operator, and the trail, are told of an issuer whose assertion is refused. */
+  describe(issuer: Issuer): Record<string, unknown>
 }
 
+export type VerifyAssertion = <Issuer extends { keys: readonly IssuerKey[] }, Claims>(
+  assertion: string,
+  kind: AssertionKind<Issuer, Claims>,
+) => Promise<Verified<Issuer, Claims>>
+
 /**
- * Builds the verifier of authorization-grant assertions (RFC 7523 §3). Its answer is a verified assertion
- * whose `jti` has not been claimed yet: the insert of the grant record does that, so a garbage assertion
- * never burns one (promise 2). Throws Refusal with one of the assertion's reasons.
+ * Builds the checks of RFC 7523 §3, in its order, for every kind of assertion. The answer is a verified assertion
+ * whose `jti` has not been claimed yet: that is the last thing to be done with it, so a garbage assertion never
+ * burns one (promise 2). Throws Refusal with one of the assertion's reasons.
  */
-export function createAssertionVerifier(options: AssertionVerifierOptions) {
+export function createAssertionVerifier(clock: Clock): VerifyAssertion {
   const verifySignature = createSignatureVerifier()
 
-  return async function verifyAssertion(assertion: string): Promise<VerifiedAssertion> {
-    const jwt = parseAssertion(assertion)
-    const issuerName = requireIssuerName(jwt)
-    const now = options.clock.now()
-    const lookup = { issuer: issuerName, kid: jwt.header.kid, subject: findEmailSubject(jwt), now }
-    const issuer = await options.findIssuer(lookup)
+  return async function verifyAssertion(assertion, kind) {
+    const jwt = parseAssertion(assertion, kind.types)
+    const name = requireIssuerName(jwt)
+    const now = clock.now()
+    const found = await kind.findIssuer(jwt, name, now)
     try {
-      const known = requireActive(issuer)
-      const key = verifySignature(jwt, requireCandidates(jwt, known.keys, now))
-      const claims = checkClaims(jwt.claims, {
-        issuer: known,
-        key,
-        audiences: options.audiences,
-        now: toNumericDate(now),
-      })
-      return { issuer: known, key, claims }
+      const issuer = kind.requireActive(found)
+      const key = verifySignature(jwt, requireCandidates(jwt, issuer.keys, now))
+      const claims = kind.checkClaims(jwt, { issuer, key }, toNumericDate(now))
+      return { issuer, key, claims }
     } catch (error) {
-      throw withSender(error, jwt, issuerName, issuer)
+      throw withSender(error, { iss: name, kid: jwt.header.kid, ...(found && kind.describe(found)) })
     }
   }
 }
 
-function parseAssertion(assertion: string): UnverifiedJwt {
+function parseAssertion(assertion: string, types: readonly (string | undefined)[]): UnverifiedJwt {
   if (assertion.length > MAX_ASSERTION_LENGTH) {
     throw new Refusal('assertion_too_large', { length: assertion.length, limit: MAX_ASSERTION_LENGTH })
   }
   const jwt = parseCompact(assertion)
-  if (!GRANT_TYPES.includes(normalizeType(jwt.header.typ))) {
+  if (!types.includes(normalizeType(jwt.header.typ))) {
     throw new Refusal('assertion_type_unexpected', {
       received: jwt.header.typ?.slice(0, 100),
-      expected: GRANT_TYPES,
+      expected: types,
     })
   }
   return jwt
@@ -74,38 +77,8 @@ function requireIssuerName(jwt: UnverifiedJwt): string {
   throw new Refusal('claim_malformed', { claim: 'iss' })
 }
 
-/** RFC 9068 §5: an end user who is named like an account is looked for, in the same read. */
-function findEmailSubject({ claims }: UnverifiedJwt): string | undefined {
-  const { sub, iss } = claims
-  return isCleanText(sub, MAX_ISSUER_LENGTH) && sub !== iss && sub.includes('@') ? sub : undefined
-}
-
-function requireActive(issuer: Issuer | undefined): Issuer {
-  if (issuer === undefined) throw new Refusal('issuer_unknown')
-  if (issuer.organizationStatus !== 'active') {
-    throw new Refusal('organization_inactive', { status: issuer.organizationStatus })
-  }
-  if (issuer.accountStatus !== 'active')
-    throw new Refusal('account_inactive', { status: issuer.accountStatus })
-  return issuer
-}
-
 /** The operator's voice: every refusal says whose assertion it was, as far as that is known. */
-function withSender(
-  error: unknown,
-  jwt: UnverifiedJwt,
-  issuerName: string,
-  issuer: Issuer | undefined,
-): unknown {
+function withSender(error: unknown, sender: Record<string, unknown>): unknown {
   if (!(error instanceof Refusal)) return error
-  const sender = {
-    iss: issuerName,
-    kid: jwt.header.kid,
-    ...(issuer && {
-      accountId: issuer.accountId,
-      accountName: issuer.accountName,
-      organizationId: issuer.organizationId,
-    }),
-  }
   return new Refusal(error.reason, { ...sender, ...error.detail }, error.told)
 }

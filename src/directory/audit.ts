@@ -20,6 +20,7 @@ export type AuditAction =
   | `token.${'revoked' | 'refused'}`
   | `resource_server.${'created' | 'updated' | 'deleted'}`
   | `resource_server_secret.${'created' | 'deleted'}`
+  | `resource_server_key.${'created' | 'updated' | 'disabled' | 'enabled' | 'revoked'}`
   | `signing_key.${'created' | 'activated' | 'retired' | 'removed' | 'revoked'}`
 
 /** One event: what was done to what. Never give it a secret. */
@@ -55,6 +56,7 @@ type TargetKind =
   | 'identity_provider'
   | 'resource_server'
   | 'resource_server_secret'
+  | 'resource_server_key'
   | 'signing_key'
 
 /** Members of something that can change, named as in code. */

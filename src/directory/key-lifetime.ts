@@ -55,9 +55,14 @@ function assertExpiry(
       `must be within ${settings.maxKeyLifetimeDays} days, the longest that the organization allows`,
     )
   }
-  if (expiresAt === null) return
-  if (expiresAt.getTime() <= now) throw fault('must lie in the future')
-  if (notBefore !== null && expiresAt <= notBefore) throw fault('must be later than not_before')
+  assertExpiresLater(expiresAt, now)
+  if (expiresAt !== null && notBefore !== null && expiresAt <= notBefore)
+    throw fault('must be later than not_before')
+}
+
+/** Judges an expiry that nobody limits. Pure. Throws Refusal `input_invalid`. */
+export function assertExpiresLater(expiresAt: Date | null, now: number): void {
+  if (expiresAt !== null && expiresAt.getTime() <= now) throw fault('must lie in the future')
 }
 
 function fault(detail: string): Refusal {

@@ -27,7 +27,7 @@ export type KeyPatch = {
 }
 
 /** What a key is now: an active one that has run out is `expired`. `now` in milliseconds. */
-export function stateOfKey(key: KeyRow, now: number): KeyStatus | 'expired' {
+export function stateOfKey(key: Pick<KeyRow, 'status' | 'expiresAt'>, now: number): KeyStatus | 'expired' {
   const isExpired = key.status === 'active' && key.expiresAt !== null && key.expiresAt.getTime() <= now
   return isExpired ? 'expired' : key.status
 }

@@ -1,6 +1,6 @@
 import type { Db, Trx } from '../database/connect.ts'
 import { lockAccount, type ServiceAccount, updateAccount } from '../database/queries/accounts.ts'
-import { countKeys, insertKey } from '../database/queries/keys.ts'
+import { countKeys, insertKey, lockKeyMaterial } from '../database/queries/keys.ts'
 import type { KeyRow, OrganizationRow } from '../database/tables.ts'
 import { violatedUnique } from '../database/violations.ts'
 import { Refusal } from '../errors.ts'
@@ -76,26 +76,24 @@ export function keyFacts(key: KeyRow): Record<string, unknown> {
 
 /** The database decides who came first; whose key it is already is told to nobody. */
 async function insertUnique(trx: Trx, key: Parameters<typeof insertKey>[1]): Promise<KeyRow> {
+  const { thumbprint, kid } = key
+  if (thumbprint != null && (await lockKeyMaterial(trx, thumbprint))) throw materialTaken(thumbprint)
   try {
     return await insertKey(trx, key)
   } catch (error) {
-    switch (violatedUnique(error)) {
-      case 'keys_thumbprint_key':
-        throw new Refusal(
-          'key_material_taken',
-          { thumbprint: key.thumbprint },
-          {
-            hint: 'This key material is or was registered already. Make a new pair; a key belongs to one account.',
-          },
-        )
-      case 'keys_account_id_kid_key':
-        throw new Refusal(
-          'kid_taken',
-          { kid: key.kid },
-          { hint: 'Another key of this account has or had this kid. Choose another one, or leave it out.' },
-        )
-      default:
-        throw error
-    }
+    if (violatedUnique(error) === 'keys_account_id_kid_key') throw kidTaken(kid)
+    throw error
   }
+}
+
+/** One pair is one party: whose it is already is told to nobody. */
+export function materialTaken(thumbprint: string): Refusal {
+  const hint =
+    'This key material is or was registered already. Make a new pair; a key belongs to one account or resource server.'
+  return new Refusal('key_material_taken', { thumbprint }, { hint })
+}
+
+export function kidTaken(kid: string | null | undefined): Refusal {
+  const hint = 'Another key here has or had this kid. Choose another one, or leave it out.'
+  return new Refusal('kid_taken', { kid }, { hint })
 }

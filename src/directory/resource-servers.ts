@@ -29,6 +29,7 @@ export type ResourceServerRequest = {
   name: string
   tokenFormat: TokenFormat | undefined
   signingAlgorithm: SigningAlgorithm | undefined
+  introspectionSigningAlgorithm: SigningAlgorithm | undefined
   tokenLifetimeSeconds: number | undefined
   permissions: readonly Definition[]
 }
@@ -38,6 +39,7 @@ export type ResourceServerPatch = {
   name: string | undefined
   tokenFormat: TokenFormat | undefined
   signingAlgorithm: SigningAlgorithm | undefined
+  introspectionSigningAlgorithm: SigningAlgorithm | undefined
   tokenLifetimeSeconds: number | undefined
   /** The whole list. */
   permissions: readonly Definition[] | undefined
@@ -84,7 +86,8 @@ export async function createResourceServer(
       builtIn: false,
       tokenFormat: request.tokenFormat ?? DEFAULT_TOKENS.tokenFormat,
       signingAlgorithm: request.signingAlgorithm ?? DEFAULT_TOKENS.signingAlgorithm,
-      introspectionSigningAlgorithm: DEFAULT_TOKENS.introspectionSigningAlgorithm,
+      introspectionSigningAlgorithm:
+        request.introspectionSigningAlgorithm ?? DEFAULT_TOKENS.introspectionSigningAlgorithm,
       tokenLifetimeSeconds: request.tokenLifetimeSeconds ?? DEFAULT_TOKENS.tokenLifetimeSeconds,
       createdAt: new Date(now),
     })
@@ -210,5 +213,7 @@ function requirePresent(server: ResourceServer | undefined, id: string): Resourc
 
 function factsOf(server: ResourceServer): Record<string, unknown> {
   const { identifier, name, tokenFormat, signingAlgorithm, tokenLifetimeSeconds, permissions } = server
-  return { identifier, name, tokenFormat, signingAlgorithm, tokenLifetimeSeconds, permissions }
+  const { introspectionSigningAlgorithm } = server
+  const tokens = { tokenFormat, signingAlgorithm, introspectionSigningAlgorithm, tokenLifetimeSeconds }
+  return { identifier, name, ...tokens, permissions }
 }

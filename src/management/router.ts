@@ -40,6 +40,13 @@ import {
 } from './routes/organizations.ts'
 import { listPermissions } from './routes/permissions.ts'
 import {
+  createResourceServerKey,
+  getResourceServerKey,
+  listResourceServerKeys,
+  revokeResourceServerKey,
+  updateResourceServerKey,
+} from './routes/resource-server-keys.ts'
+import {
   createResourceServer,
   deleteResourceServer,
   getResourceServer,
@@ -132,6 +139,11 @@ export const ROUTES: readonly Route[] = [
   ['GET', `${RESOURCE_SERVER}/secrets`, 'resource_servers:read', listSecrets],
   ['POST', `${RESOURCE_SERVER}/secrets`, 'resource_servers:manage', createSecret],
   ['DELETE', `${RESOURCE_SERVER}/secrets/:id`, 'resource_servers:manage', deleteSecret],
+  ['GET', `${RESOURCE_SERVER}/keys`, 'resource_servers:read', listResourceServerKeys],
+  ['POST', `${RESOURCE_SERVER}/keys`, 'resource_servers:manage', createResourceServerKey],
+  ['GET', `${RESOURCE_SERVER}/keys/:key`, 'resource_servers:read', getResourceServerKey],
+  ['PATCH', `${RESOURCE_SERVER}/keys/:key`, 'resource_servers:manage', updateResourceServerKey],
+  ['DELETE', `${RESOURCE_SERVER}/keys/:key`, 'resource_servers:manage', revokeResourceServerKey],
 ]
 
 export type ManagementOptions = DirectoryServices &

@@ -4,9 +4,7 @@ import type { ApiTokenKey, Issuer, IssuerLookup } from '../database/queries/issu
 import { Refusal } from '../errors.ts'
 import { digestSecret } from '../tokens/access-token.ts'
 import { keyIdOfApiToken } from '../tokens/api-token.ts'
-
-/** An account that has proven who it is, and the key that it did so with. */
-export type AuthenticatedClient = { account: Issuer; keyId: string }
+import type { ProvenKey } from './client-authentication.ts'
 
 const MAX_CLIENT_ID_LENGTH = 320
 
@@ -32,7 +30,7 @@ export function createClientSecretVerifier(options: {
   /** The batched look-up of accounts, their keys and permissions. */
   findIssuer: (lookup: IssuerLookup) => Promise<Issuer | undefined>
 }) {
-  return async function verifyClientSecret(clientId: string, secret: string): Promise<AuthenticatedClient> {
+  return async function verifyClientSecret(clientId: string, secret: string): Promise<ProvenKey> {
     const keyId = keyIdOfApiToken(secret)
     if (keyId === undefined || clientId.length > MAX_CLIENT_ID_LENGTH) throw refusal('malformed', clientId)
     const now = options.clock.now()
@@ -60,7 +58,7 @@ function findKeyFault(key: ApiTokenKey, now: number): Fault | undefined {
   return key.expiresAt !== null && now >= key.expiresAt.getTime() ? 'key_expired' : undefined
 }
 
-function refusal(why: Fault, clientId: string, known?: { account: Issuer; keyId: string }): Refusal {
+function refusal(why: Fault, clientId: string, known?: ProvenKey): Refusal {
   return new Refusal('credentials_invalid', {
     why,
     clientId: clientId.slice(0, MAX_CLIENT_ID_LENGTH),

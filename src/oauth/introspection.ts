@@ -39,7 +39,7 @@ export function createIntrospectionEndpoint(services: IntrospectionServices): Re
     await services.throttle.assertNotFishing(caller.resourceServerId, inspection)
 
     const isAudience = inspection.active && inspection.token.resourceServerId === caller.resourceServerId
-    noteFacts(res, { callerId: caller.resourceServerId, ...toFacts(inspection, isAudience) })
+    noteFacts(res, { callerId: caller.resourceServerId, via: caller.via, ...toFacts(inspection, isAudience) })
     noStore(res)
     res.json(isAudience ? toActiveAnswer(inspection.token, services.issuer) : { active: false })
   }

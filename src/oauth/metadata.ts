@@ -1,3 +1,4 @@
+import { ASSERTION_ALGORITHMS } from '../assertion/keys.ts'
 import { TOKEN_ENDPOINT_METHODS } from './client-authentication.ts'
 import { GRANTS } from './grants/index.ts'
 import { INTROSPECTION_METHODS } from './introspection-caller.ts'
@@ -34,7 +35,9 @@ export function toMetadata(endpoints: Endpoints): Record<string, unknown> {
     response_types_supported: ['none'],
     grant_types_supported: GRANTS.map((grant) => grant.grantType),
     token_endpoint_auth_methods_supported: TOKEN_ENDPOINT_METHODS,
+    token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
+    introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     service_documentation: `${endpoints.issuer}/docs`,
   }
 }

@@ -16,7 +16,7 @@ import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
 import { sendOAuthError, sendOAuthRefusal } from './wire.ts'
 
 export type OAuthServices = TokenEndpointServices &
-  Omit<IntrospectionServices, 'issuer'> & {
+  IntrospectionServices & {
     endpoints: Endpoints
     keyRing: KeyRing
     trail: RefusalTrail
@@ -35,7 +35,7 @@ export function createOAuthRouter(services: OAuthServices): Router {
   router.route('/oauth/token').post(readBody, createTokenEndpoint(services)).all(allowOnly('POST'))
   router
     .route('/oauth/introspect')
-    .post(readBody, createIntrospectionEndpoint({ ...services, issuer: services.endpoints.issuer }))
+    .post(readBody, createIntrospectionEndpoint(services))
     .all(allowOnly('POST'))
   router
     .route('/oauth/forward-auth')

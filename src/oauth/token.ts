@@ -3,7 +3,11 @@ import { Refusal } from '../errors.ts'
 import { type Form, parseForm, requireOne } from '../http/form.ts'
 import { contextOf, noteFacts } from '../http/request-context.ts'
 import type { GrantDecision, IssuedToken, RequestFacts } from '../tokens/issue.ts'
-import { authenticateClient, type ClientAuthenticationServices } from './client-authentication.ts'
+import {
+  authenticateClient,
+  type ClientAuthenticationServices,
+  claimClientAssertion,
+} from './client-authentication.ts'
 import { GRANTS, type Grant, type GrantServices } from './grants/index.ts'
 import { noStore, showQuota } from './wire.ts'
 
@@ -24,9 +28,13 @@ export function createTokenEndpoint(services: TokenEndpointServices): RequestHan
     const client = await authenticateClient({ authorization, form, ip: contextOf(res).ip }, services)
     const grant = selectGrant(form)
     const decision = await grant.decide({ form, client }, services)
+    // Unless it is the grant itself, whose record claims it.
+    if (client !== undefined && client.assertion !== decision.assertion)
+      await claimClientAssertion(client, contextOf(res), services)
     const token = await services.issueToken(decision, contextOf(res))
 
     noteFacts(res, {
+      ...(client?.deprecated && { deprecated: client.deprecated }),
       accountId: decision.accountId,
       keyId: decision.keyId,
       tokenId: token.id,

@@ -148,13 +148,31 @@ function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): W
   }
 }
 
+function toWireErrorOf({ reason, told }: Refusal): WireError {
+  if (told.scheme === 'bearer') return BAD_TOKEN
+  const wire = toWireError(reason as Exclude<Reason, DirectoryReason | SignInReason>)
+  return told.asClient ? asClientError(wire, reason) : wire
+}
+
+/** RFC 7523 §3.2: the faults of a grant assertion are those of a client assertion, under another code. */
+function asClientError(wire: WireError, reason: Reason): WireError {
+  if (wire.error !== 'invalid_grant') return wire
+  switch (reason) {
+    case 'audience_mismatch':
+      return invalidClient('The aud of a client assertion must be exactly one value: the issuer identifier.')
+    case 'subject_not_allowed':
+      return invalidClient('The sub of a client assertion must be its iss.')
+    case 'client_mismatch':
+      return invalidClient('The client_id is not the issuer of the client assertion.')
+    default:
+      return invalidClient(wire.description.replace('assertion', 'client assertion'))
+  }
+}
+
 /** Writes the answer of a refusal: RFC 6749 §5.2, never cached, with the challenge where one is due. */
 export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
   const { scheme, hint, retryAfterSeconds, allowedMethods, quota } = refusal.told
-  const wire =
-    scheme === 'bearer'
-      ? BAD_TOKEN
-      : toWireError(refusal.reason as Exclude<Reason, DirectoryReason | SignInReason>)
+  const wire = toWireErrorOf(refusal)
   const challenge = toChallenge(wire, refusal)
   if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
   if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds))

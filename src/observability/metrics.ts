@@ -19,12 +19,17 @@ export type Metrics = {
   registry: Registry
   request(endpoint: EndpointName, status: number | 'aborted', seconds: number): void
   refusal(endpoint: EndpointName, reason: string): void
+  /** A request was granted that did what will not be accepted for ever. */
+  deprecation(what: string): void
   batch(
     name:
       | 'find_issuers'
       | 'record_grants'
       | 'find_tokens'
       | 'find_callers'
+      | 'find_caller_keys'
+      | 'claim_account_jtis'
+      | 'claim_caller_jtis'
       | 'find_memberships'
       | 'find_api_tokens',
     size: number,
@@ -53,6 +58,12 @@ export function createMetrics(): Metrics {
     labelNames: ['endpoint', 'reason'],
     registers: [registry],
   })
+  const deprecations = new Counter({
+    name: 'countersign_deprecated_requests_total',
+    help: 'Granted requests that relied on a deprecated escape, by its name',
+    labelNames: ['what'],
+    registers: [registry],
+  })
   const latency = new Histogram({
     name: 'countersign_request_seconds',
     help: 'Time from the arrival of a request to its answer',
@@ -74,6 +85,7 @@ export function createMetrics(): Metrics {
       latency.observe({ endpoint }, seconds)
     },
     refusal: (endpoint, reason) => refusals.inc({ endpoint, reason }),
+    deprecation: (what) => deprecations.inc({ what }),
     batch: (statement, size) => batches.observe({ statement }, size),
     watchPool: (pool) => watchPool(registry, pool),
   }

@@ -39,6 +39,8 @@ export function createObserver(options: {
       metrics.request(endpoint, statusOf(res), seconds)
       const refusal = notedRefusal(res)
       if (refusal !== undefined) metrics.refusal(endpoint, refusal.reason)
+      const { deprecated } = notedFacts(res)
+      if (typeof deprecated === 'string') metrics.deprecation(deprecated)
       const level = res.statusCode >= 500 ? 'error' : endpoint === 'health' ? 'debug' : 'info'
       if (!logger.isLevelEnabled(level)) return
       logger[level](

@@ -2,7 +2,7 @@ import { type Clock, toNumericDate } from '../clock.ts'
 import type { GrantOutcome, NewGrantRecord } from '../database/queries/grant-records.ts'
 import { GROUPS_SCOPE, type GroupMembership } from '../database/queries/groups.ts'
 import type { SigningAlgorithm } from '../database/tables.ts'
-import { type QuotaState, Refusal } from '../errors.ts'
+import { type PublicHint, type QuotaState, Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { createOpaqueToken, digestSecret, signAccessToken } from './access-token.ts'
@@ -21,12 +21,13 @@ export type GrantDecision = {
   /** The names of the account's roles. */
   roles: readonly string[]
   target: Target
-  jti: string | undefined
   /**
-   * NumericDate: decides where the claim on the `jti` is kept. Undefined without an assertion; the record is then
-   * kept by the time of issue, so that a look-up finds it as long as the token lives.
+   * The assertion that the record claims; its expiry, a NumericDate, decides where. Undefined without one; the
+   * record is then kept by the time of issue, so that a look-up finds it as long as the token lives.
    */
-  assertionExpiresAt: number | undefined
+  assertion: { jti: string | undefined; expiresAt: number } | undefined
+  /** How it is told that the assertion was used before, or that what proves the client has ended meanwhile. */
+  told: PublicHint
   /** How many tokens the account may ask for in a minute; null for any number. */
   tokenRequestsPerMinute: number | null
 }
@@ -74,8 +75,8 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
       id,
       accountId: decision.accountId,
       keyId: decision.keyId,
-      jti: decision.jti ?? null,
-      assertionExpiresAt: (decision.assertionExpiresAt ?? issuedAt) * 1000,
+      jti: decision.assertion?.jti ?? null,
+      assertionExpiresAt: (decision.assertion?.expiresAt ?? issuedAt) * 1000,
       resourceServerId: resourceServer.id,
       subject: decision.subject,
       scope,
@@ -145,19 +146,19 @@ function requireRecorded(
   decision: GrantDecision,
   quota: QuotaState | undefined,
 ): void {
-  const { accountId, accountName, organizationId, keyId } = decision
+  const { accountId, accountName, organizationId, keyId, assertion, told } = decision
   const sender = { accountId, accountName, organizationId, keyId }
   switch (outcome) {
     case 'recorded':
       return
     case 'replayed':
-      throw new Refusal('assertion_replayed', { ...sender, jti: decision.jti })
+      throw new Refusal('assertion_replayed', { ...sender, jti: assertion?.jti }, told)
     case 'limited':
       throw new Refusal('token_limit_reached', { ...sender, limit: quota?.limit }, toldOf(quota))
     case 'ended': {
       // Without an assertion the key was the client's own credential.
-      const reason = decision.assertionExpiresAt === undefined ? 'credentials_invalid' : 'key_disabled'
-      throw new Refusal(reason, { ...sender, fact: 'ended while the token was made' })
+      const reason = assertion === undefined ? 'credentials_invalid' : 'key_disabled'
+      throw new Refusal(reason, { ...sender, fact: 'ended while the token was made' }, told)
     }
   }
 }

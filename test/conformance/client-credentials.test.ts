@@ -28,7 +28,7 @@ afterAll(() => server.close())
 type Headers = Record<string, string>
 type Send = (form: Record<string, string>, headers?: Headers) => Promise<Answer>
 
-/** A request that is good but for its client authentication, at each endpoint that is built. */
+/** A request that is good but for its client authentication. */
 const ENDPOINTS: [name: string, send: Send][] = [
   [
     'token',
@@ -83,7 +83,7 @@ test.each(ENDPOINTS)(
   },
 )
 
-test('[6749-2.3-2] a resource server has one method: its secret in the body is refused at both endpoints', async () => {
+test('[6749-2.3-2] the secret of a resource server is refused in the body at both endpoints', async () => {
   const credentials = {
     client_id: fixture.resourceServer.id,
     client_secret: fixture.resourceServer.secret,
@@ -202,20 +202,20 @@ test.each([
   }
 })
 
-test('[7521-4.2.1] no client assertion is valid yet, and so each is refused as invalid_client', async () => {
-  const now = Math.floor(server.clock.now() / 1000)
-  const assertion = await fixture.assertion(
-    { aud: server.issuer, exp: now + 60 },
-    { typ: 'client-authentication+jwt' },
-  )
+test('[7521-4.2.1] an invalid client assertion is refused as invalid_client', async () => {
+  const grant = await fixture.assertion()
   for (const [name, send] of ENDPOINTS) {
-    for (const value of [assertion, 'x.y.z', `${assertion} ${assertion}`]) {
+    for (const [value, reason] of [
+      [grant, name === 'token' ? 'audience_mismatch' : 'issuer_unknown'],
+      ['x.y.z', 'assertion_malformed'],
+      [`${grant} ${grant}`, 'assertion_malformed'],
+    ] as const) {
       const form = { client_assertion_type: ASSERTION_TYPE, client_assertion: value }
       const answer = await expectNothingIssued(server, () => send(form))
       await expectRefusalFor(server, answer, {
         status: name === 'token' ? 400 : 401,
         error: 'invalid_client',
-        reason: 'credentials_invalid',
+        reason,
       })
     }
   }

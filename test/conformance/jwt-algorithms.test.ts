@@ -5,6 +5,7 @@ import { CompactEncrypt, importJWK, type JWK } from 'jose'
 import { decode, encode, signCompact } from '../support/jwt.ts'
 import { must } from '../support/server.ts'
 import {
+  ASSERTIONS,
   encodePart,
   forge,
   forgeParts,
@@ -19,7 +20,6 @@ import { expectRefusal, expectRefusalFor } from './support.ts'
 
 const places = usePlaces()
 
-const ASSERTION: readonly PlaceName[] = ['an assertion']
 const TOKENS: readonly PlaceName[] = ['a token at introspection', 'a token for the management API']
 
 const messageOf = (place: Place, header: Record<string, unknown>) =>
@@ -100,27 +100,27 @@ const cases: RefusalCase[] = [
     '[8725-3.1-2]',
     'alg RS384 over a key for RS256',
     (place) => signedByRsa(place, 'RS384', 'sha384'),
-    ASSERTION,
+    ASSERTIONS,
   ],
   [
     '[8725-3.1-2]',
     'alg RS512 over a key for RS256',
     (place) => signedByRsa(place, 'RS512', 'sha512'),
-    ASSERTION,
+    ASSERTIONS,
   ],
   [
     '[8725-3.1-2]',
     'alg PS256 over a key for RS256',
     (place) => signedByRsa(place, 'PS256', 'sha256', true),
-    ASSERTION,
+    ASSERTIONS,
   ],
   [
     '[8725-3.1-2]',
     'alg RS256 with a PSS signature',
     (place) => signedByRsa(place, 'RS256', 'sha256', true),
-    ASSERTION,
+    ASSERTIONS,
   ],
-  ['[8725-3.1-2]', 'alg ES256 over an RSA key', (place) => withHeader(place, { alg: 'ES256' }), ASSERTION],
+  ['[8725-3.1-2]', 'alg ES256 over an RSA key', (place) => withHeader(place, { alg: 'ES256' }), ASSERTIONS],
   ...['ES384', 'ES512', 'RS256', 'EdDSA'].map(
     (alg): RefusalCase => [
       '[8725-3.1-2]',
@@ -169,13 +169,13 @@ const cases: RefusalCase[] = [
     '[8725-3.2-1]',
     'alg RS1 with a good SHA-1 signature',
     (place) => signedByRsa(place, 'RS1', 'sha1'),
-    ASSERTION,
+    ASSERTIONS,
   ],
   [
     '[8725-3.2-1]',
     'alg RS256 with a good SHA-1 signature',
     (place) => signedByRsa(place, 'RS256', 'sha1'),
-    ASSERTION,
+    ASSERTIONS,
   ],
   [
     '[8725-3.3-1]',

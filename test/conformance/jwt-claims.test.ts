@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { decode } from '../support/jwt.ts'
 import {
+  ASSERTIONS,
   forge,
   IN_A_FORM,
   PLACES,
@@ -14,7 +15,6 @@ import { expectRefusalFor } from './support.ts'
 
 const places = usePlaces()
 
-const ASSERTION: readonly PlaceName[] = ['an assertion']
 const TOKENS: readonly PlaceName[] = ['a token at introspection', 'a token for the management API']
 
 const withClaims = (place: Place, changes: Record<string, unknown>) =>
@@ -68,7 +68,7 @@ const cases: RefusalCase[] = [
       '[7519-4-4]',
       `${what} in sub`,
       (place) => forge(place, place.header(), replace(place.claims(), 'sub', `"a${text}b"`)),
-      ASSERTION,
+      ASSERTIONS,
     ],
     [
       '[7519-4-4]',
@@ -101,12 +101,12 @@ const cases: RefusalCase[] = [
     TOKENS,
   ],
   ['[8725-3.8-2]', 'no client_id', (place) => withClaims(place, { client_id: undefined }), TOKENS],
-  ['[8725-3.8-2]', 'a sub of another', (place) => withClaims(place, { sub: 'someone' }), ASSERTION],
+  ['[8725-3.8-2]', 'a sub of another', (place) => withClaims(place, { sub: 'someone' }), ASSERTIONS],
   [
     '[8725-3.9]',
     'an aud of another server',
     (place) => withClaims(place, { aud: 'https://evil' }),
-    ASSERTION,
+    ASSERTIONS,
   ],
   [
     '[8725-3.8-2]',

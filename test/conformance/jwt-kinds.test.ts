@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { decode, signCompact } from '../support/jwt.ts'
 import { type Answer, toAnswer } from '../support/server.ts'
-import { forge, PLACES, usePlaces } from './jwt-places.ts'
+import { ASSERTIONS, forge, PLACES, usePlaces } from './jwt-places.ts'
 
 const places = usePlaces()
 
@@ -28,9 +28,26 @@ const KINDS = {
     sign: () => byAccount(undefined, places.server.tokenEndpoint),
     acceptedAs: ['an assertion'],
   },
+  'a grant assertion for the issuer': {
+    sign: () => byAccount('authorization-grant+jwt', places.server.issuer),
+    acceptedAs: ['an assertion'],
+  },
+  'an assertion for the issuer without a type': {
+    // Nothing in it says which of the two it is, and both name the same account (conformance 7523-2.2-4).
+    sign: () => byAccount(undefined, places.server.issuer),
+    acceptedAs: ['an assertion', 'a client assertion'],
+  },
   'a client assertion': {
     sign: () => byAccount('client-authentication+jwt', places.server.issuer),
-    acceptedAs: [],
+    acceptedAs: ['a client assertion'],
+  },
+  'a client assertion of a resource server': {
+    sign: () => byResourceServer('client-authentication+jwt'),
+    acceptedAs: ['a client assertion at introspection'],
+  },
+  'a client assertion of a resource server without a type': {
+    sign: () => byResourceServer(undefined),
+    acceptedAs: ['a client assertion at introspection'],
   },
   'a DPoP proof with claims of an assertion': {
     sign: () =>
@@ -81,6 +98,12 @@ function byAccount(
   return places.fixture.assertion({ aud, ...more }, typ === undefined ? {} : { typ })
 }
 
+/** Signed by the resource server, with all the claims of a good client assertion. */
+async function byResourceServer(typ: string | undefined): Promise<string> {
+  const place = places.at('a client assertion at introspection')
+  return forge(place, place.header({ typ }), place.claims())
+}
+
 /** Signed by the server's own key, with all the claims of a live access token. */
 async function byServer(typ: string | undefined, more: Record<string, unknown>): Promise<string> {
   const place = places.at('a token at introspection')
@@ -89,19 +112,6 @@ async function byServer(typ: string | undefined, more: Record<string, unknown>):
 
 /** Every parameter and header of this server that takes a JWT. */
 const OTHER_PLACES: Record<string, (jwt: string) => Promise<Answer>> = {
-  'a client assertion at the token endpoint': async (client_assertion) =>
-    places.server.post('/oauth/token', {
-      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-      assertion: await places.fixture.assertion(),
-      client_assertion,
-      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    }),
-  'a client assertion at introspection': async (client_assertion) =>
-    places.server.post('/oauth/introspect', {
-      token: await places.fixture.getToken(),
-      client_assertion,
-      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    }),
   'the Bearer of an introspection caller': async (jwt) =>
     places.server.post(
       '/oauth/introspect',
@@ -125,7 +135,7 @@ test.each(kindNames.flatMap((kind) => PLACES.map((place) => [kind, place] as con
 )
 
 test.each(kindNames.flatMap((kind) => Object.keys(OTHER_PLACES).map((place) => [kind, place] as const)))(
-  '[8725-3.12-1] %s as %s: accepted only where it belongs (client assertions and DPoP are not built yet)',
+  '[8725-3.12-1] %s as %s: accepted only where it belongs (DPoP is not built yet)',
   async (kind, name) => {
     const { sign, acceptedAs }: Kind = KINDS[kind]
     const jwt = await sign()
@@ -158,8 +168,10 @@ test.each(SPELLINGS('at+jwt'))(
       const place = places.at(name)
       await place.expectAccepted(await forge(place, place.header({ typ }), place.claims()))
     }
-    const place = places.at('an assertion')
-    await place.expectRefused(await forge(place, place.header({ typ }), place.claims()))
+    for (const name of ASSERTIONS) {
+      const place = places.at(name)
+      await place.expectRefused(await forge(place, place.header({ typ }), place.claims()))
+    }
   },
 )
 

@@ -2,15 +2,30 @@ import { sign as signBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { exportJWK, type JWK } from 'jose'
 import type { KeyRing, SigningKey } from '../../src/signing/key-ring.ts'
+import { asClient, byAssertion, createCaller, type Signer } from '../support/client-assertions.ts'
 import { decode, encode } from '../support/jwt.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { expectNothingIssued, expectRefusal } from './support.ts'
 
 /** Where this server takes a JWT from somebody. */
-export const PLACES = ['an assertion', 'a token at introspection', 'a token for the management API'] as const
+export const PLACES = [
+  'an assertion',
+  'a client assertion',
+  'a client assertion at introspection',
+  'a token at introspection',
+  'a token for the management API',
+] as const
 export type PlaceName = (typeof PLACES)[number]
 /** The places that take a JWT in a form, where any character may stand. */
-export const IN_A_FORM: readonly PlaceName[] = ['an assertion', 'a token at introspection']
+export const IN_A_FORM: readonly PlaceName[] = PLACES.filter(
+  (name) => name !== 'a token for the management API',
+)
+/** Those that take an assertion. */
+export const ASSERTIONS: readonly PlaceName[] = [
+  'an assertion',
+  'a client assertion',
+  'a client assertion at introspection',
+]
 
 /**
  * A place with all that it takes to forge a JWT that is wrong in one thing only: the right key signs whatever
@@ -49,6 +64,8 @@ export function usePlaces(): Places {
     const key = await keyRing.activeKey('ES256')
     const all = new Map<PlaceName, Place>([
       ['an assertion', assertionPlace(server, fixture)],
+      ['a client assertion', clientPlace(server, fixture)],
+      ['a client assertion at introspection', await callerPlace(server, fixture)],
       ['a token at introspection', await introspectionPlace(fixture, key, keyRing)],
       ['a token for the management API', await managementPlace(server, key, keyRing)],
     ])
@@ -117,6 +134,52 @@ function assertionPlace(server: TestServer, fixture: Fixture): Place {
       expectRefusal(answer, 400, 'invalid_grant')
       expectNoEcho(answer, jwt)
     },
+  }
+}
+
+function clientPlace(server: TestServer, fixture: Fixture): Place {
+  const send = (assertion: string) =>
+    server.post('/oauth/token', { grant_type: 'client_credentials', ...byAssertion(assertion) })
+  return {
+    name: 'a client assertion',
+    ...assertionForger(asClient(server, fixture)),
+    send,
+    async expectAccepted(jwt) {
+      expect((await send(jwt)).body).toMatchObject({ token_type: 'Bearer' })
+    },
+    async expectRefused(jwt) {
+      const answer = await expectNothingIssued(server, () => send(jwt))
+      expectRefusal(answer, 400, 'invalid_client')
+      expectNoEcho(answer, jwt)
+    },
+  }
+}
+
+async function callerPlace(server: TestServer, fixture: Fixture): Promise<Place> {
+  const token = await fixture.getToken()
+  const caller = await createCaller(server, fixture.resourceServer.id, { algorithm: 'RS256' })
+  const send = (assertion: string) => server.post('/oauth/introspect', { token, ...byAssertion(assertion) })
+  return {
+    name: 'a client assertion at introspection',
+    ...assertionForger(caller),
+    send,
+    async expectAccepted(jwt) {
+      expect((await send(jwt)).body).toMatchObject({ active: expect.any(Boolean) })
+    },
+    async expectRefused(jwt) {
+      const answer = await send(jwt)
+      expectRefusal(answer, 401, 'invalid_client')
+      expectNoEcho(answer, jwt)
+    },
+  }
+}
+
+function assertionForger({ keyId, keyPair, claims }: Signer) {
+  return {
+    header: (changes?: Record<string, unknown>) => withChanges({ alg: 'RS256', kid: keyId }, changes),
+    claims,
+    publicJwk: keyPair.publicJwk,
+    signMessage: async (message: string) => signBytes('sha256', Buffer.from(message), keyPair.privateKeyPem),
   }
 }
 

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { SignJWT } from 'jose'
 import { type ApiToken, basic, createApiToken } from '../support/api-tokens.ts'
+import { asClient, byAssertion, createCaller, type Signer } from '../support/client-assertions.ts'
+import { createKeyPair, signCompact } from '../support/jwt.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { expectRefusal } from './support.ts'
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-const CLIENT_ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /** What a server like this one might advertise. Whatever it does advertise must work, the rest must not. */
 const GRANT_TYPES = [
@@ -29,6 +31,23 @@ const AUTH_METHODS = [
   'Bearer',
 ]
 
+/** Each registered algorithm that signs, and two that are kept for accidents. `EdDSA` and `Ed25519` mean one. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+  'HS256',
+  'none',
+]
+
 /** How a client of a grant authenticates that is advertised. */
 const METHODS_OF_GRANTS: Record<string, string> = {
   [JWT_BEARER]: 'none',
@@ -38,12 +57,18 @@ const METHODS_OF_GRANTS: Record<string, string> = {
 let server: TestServer
 let fixture: Fixture
 let apiToken: ApiToken
+/** Who may sign at each endpoint that authenticates. */
+let signers: Record<'token' | 'introspection', Signer>
 let document: Record<string, string[] | string | undefined>
 
 beforeAll(async () => {
   server = await startTestServer()
   fixture = await server.createFixture({ permissions: ['read', 'tokens:introspect'] })
   apiToken = await createApiToken(server, fixture)
+  signers = {
+    token: asClient(server, fixture),
+    introspection: await createCaller(server, fixture.resourceServer.id),
+  }
   document = await getJson(`${server.issuer}/.well-known/oauth-authorization-server`)
 })
 
@@ -59,7 +84,7 @@ async function useGrant(grantType: string): Promise<Answer> {
   return server.post('/oauth/token', {
     grant_type: grantType,
     assertion,
-    ...(await toCredentials(METHODS_OF_GRANTS[grantType] ?? 'private_key_jwt', account())),
+    ...(await toCredentials(METHODS_OF_GRANTS[grantType] ?? 'private_key_jwt', account(), signers.token)),
     code: 'x',
     username: fixture.accountId,
     password: 'x',
@@ -79,15 +104,21 @@ function account(): Client {
 }
 
 /** The form members of a method that authenticates in the body. */
-async function toCredentials(method: string, client: Client): Promise<Record<string, string>> {
+async function toCredentials(
+  method: string,
+  client: Client,
+  signer: Signer,
+): Promise<Record<string, string>> {
   if (method === 'client_secret_post') return { client_id: client.id, client_secret: client.secret }
-  if (method === 'private_key_jwt' || method === 'client_secret_jwt')
-    return {
-      client_assertion_type: CLIENT_ASSERTION_TYPE,
-      client_assertion: await fixture.assertion({ aud: server.issuer }, { typ: 'client-authentication+jwt' }),
-    }
+  if (method === 'private_key_jwt') return byAssertion(await signer.assertion())
+  if (method === 'client_secret_jwt') return byAssertion(await signWithSecret(client, signer.claims()))
   if (method === 'tls_client_auth') return { client_id: client.id }
   return {}
+}
+
+/** The method that keeps the secret off the wire: a MAC by it (OpenID Connect Core §9). */
+function signWithSecret(client: Client, claims: Record<string, unknown>): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(Buffer.from(client.secret))
 }
 
 async function toHeaders(method: string, client: Client): Promise<Record<string, string>> {
@@ -101,11 +132,11 @@ async function authenticate(
   path: string,
   form: Record<string, string>,
   method: string,
-  client: Client,
+  { client, signer }: { client: Client; signer: Signer },
 ): Promise<Answer> {
   return server.post(
     path,
-    { ...form, ...(await toCredentials(method, client)) },
+    { ...form, ...(await toCredentials(method, client, signer)) },
     await toHeaders(method, client),
   )
 }
@@ -116,6 +147,8 @@ describe('every advertised member is one that is known here, and works', () => {
       grant_types_supported: GRANT_TYPES,
       token_endpoint_auth_methods_supported: AUTH_METHODS,
       introspection_endpoint_auth_methods_supported: AUTH_METHODS,
+      token_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       response_types_supported: ['none'],
     } as const
     for (const [member, value] of Object.entries(document)) {
@@ -148,7 +181,7 @@ describe('every advertised member is one that is known here, and works', () => {
 test.each(GRANT_TYPES)('[8414-ext-2] the grant %s works exactly if it is advertised', async (grantType) => {
   const answer = await useGrant(grantType)
   if (document.grant_types_supported?.includes(grantType)) expect(answer.status).toBe(200)
-  else expect([answer.body.error, answer.status]).toEqual(['invalid_client', 400])
+  else expectRefusal(answer, 400, 'unsupported_grant_type')
 })
 
 test.each(GRANT_TYPES)(
@@ -164,7 +197,10 @@ describe('at the token endpoint', () => {
   test.each(AUTH_METHODS)('[8414-ext-2] %s works exactly if it is advertised', async (method) => {
     if (method === 'tls_client_auth') return
     const form = { grant_type: JWT_BEARER, assertion: await fixture.assertion(), scope: 'read' }
-    const answer = await authenticate('/oauth/token', form, method, account())
+    const answer = await authenticate('/oauth/token', form, method, {
+      client: account(),
+      signer: signers.token,
+    })
     if (document.token_endpoint_auth_methods_supported?.includes(method)) expect(answer.status).toBe(200)
     else expectRefusal(answer, 'client_secret_basic Bearer'.includes(method) ? 401 : 400, 'invalid_client')
   })
@@ -173,10 +209,45 @@ describe('at the token endpoint', () => {
 describe('at the introspection endpoint', () => {
   test.each(AUTH_METHODS)('[8414-ext-2] %s works exactly if it is advertised', async (method) => {
     const form = { token: await fixture.getToken() }
-    const answer = await authenticate('/oauth/introspect', form, method, fixture.resourceServer)
+    const answer = await authenticate('/oauth/introspect', form, method, {
+      client: fixture.resourceServer,
+      signer: signers.introspection,
+    })
     if (document.introspection_endpoint_auth_methods_supported?.includes(method))
       expect(answer.body).toMatchObject({ active: true, client_id: fixture.accountId })
     else expectRefusal(answer, /^client_secret|_jwt$/.test(method) ? 401 : 400, 'invalid_client')
+  })
+})
+
+describe.each(['token', 'introspection'] as const)('the algorithms of assertions at %s', (endpoint) => {
+  const keysOf = () =>
+    endpoint === 'token'
+      ? `${fixture.accountPath}/keys`
+      : `/resource-servers/${fixture.resourceServer.id}/keys`
+
+  test.each(ALGORITHMS.filter((alg) => !['HS256', 'none'].includes(alg)))(
+    `[8414-ext-2] a key for %s can be registered, and authenticates at ${endpoint}, exactly if it is advertised`,
+    async (alg) => {
+      const advertised = document[`${endpoint}_endpoint_auth_signing_alg_values_supported`]
+      const pair = await createKeyPair(alg)
+      const registered = alg === 'Ed25519' ? 'EdDSA' : alg
+      const { status, body } = await server.api('POST', keysOf(), {
+        ...(endpoint === 'token' && { type: 'public_key' }),
+        public_key: { ...pair.publicJwk, alg: registered },
+      })
+      expect(status === 201).toBe(advertised?.includes(alg))
+      if (status !== 201) return
+      const { id } = endpoint === 'token' ? body.key : body
+      const assertion = await signCompact({ alg, kid: id }, signers[endpoint].claims(), pair.privateKey)
+      const form = { grant_type: 'client_credentials', scope: 'read', token: 'x', ...byAssertion(assertion) }
+      const path = endpoint === 'token' ? '/oauth/token' : '/oauth/introspect'
+      expect((await server.post(path, form)).status).toBe(200)
+      await server.api('DELETE', `${keysOf()}/${id}`)
+    },
+  )
+
+  test.each(['HS256', 'none'])(`[8414-ext-2] %s is not advertised for ${endpoint}`, (alg) => {
+    expect(document[`${endpoint}_endpoint_auth_signing_alg_values_supported`]).not.toContain(alg)
   })
 })
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { type ClaimsContext, checkClaims } from '../../src/assertion/claims.ts'
+import { checkGrantClaims, type GrantClaimsContext } from '../../src/assertion/grant-claims.ts'
 import { Refusal } from '../../src/errors.ts'
 import { attempt } from './attempt.ts'
 import { fuzz } from './inputs.ts'
@@ -13,7 +13,7 @@ const ISSUER = 'https://id.example.test'
 const TOKEN_ENDPOINT = `${ISSUER}/oauth/token`
 const ACCOUNT = 'acc_1'
 const EMAIL = 'sync@acme.id.example.test'
-const CONTEXT: ClaimsContext = {
+const CONTEXT: GrantClaimsContext = {
   issuer: {
     accountId: ACCOUNT,
     accountEmail: EMAIL,
@@ -65,7 +65,7 @@ const claims = fc.record({
 
 test('[7523-3.4b][7523-3.4d][7523-3.5][7523-3.6a][7523-3.6b] claims hold exactly when the rules of RFC 7523 §3 say so', () =>
   fuzz('claims', claims, (made) => {
-    const verdict = attempt(() => checkClaims(made, CONTEXT))
+    const verdict = attempt(() => checkGrantClaims(made, CONTEXT))
     expect(verdict instanceof Refusal ? verdict.reason : 'holds').toEqual(
       hold(made) ? 'holds' : expect.not.stringMatching('holds'),
     )

@@ -63,6 +63,11 @@ const NEEDED: Record<string, string | undefined> = {
   'GET /resource-servers/:rs/secrets': 'resource_servers:read',
   'POST /resource-servers/:rs/secrets': 'resource_servers:manage',
   'DELETE /resource-servers/:rs/secrets/:id': 'resource_servers:manage',
+  'GET /resource-servers/:rs/keys': 'resource_servers:read',
+  'POST /resource-servers/:rs/keys': 'resource_servers:manage',
+  'GET /resource-servers/:rs/keys/:key': 'resource_servers:read',
+  'PATCH /resource-servers/:rs/keys/:key': 'resource_servers:manage',
+  'DELETE /resource-servers/:rs/keys/:key': 'resource_servers:manage',
 }
 
 /** What each built-in role has, written down a second time as well. */

@@ -36,6 +36,7 @@ describe('a new service account', () => {
         require_jti: false,
         max_lifetime_seconds: 3600,
         extra_audiences: [],
+        client_assertion_audience: 'issuer',
       },
       last_used_at: null,
     })

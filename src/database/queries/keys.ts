@@ -59,6 +59,20 @@ export async function countKeys(db: Kysely<Database>, accountId: string): Promis
 }
 
 /**
+ * Whether key material is or was registered, for an account or a resource server. Nobody else can register it until
+ * the transaction ends.
+ */
+export async function lockKeyMaterial(trx: Transaction<Database>, thumbprint: string): Promise<boolean> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${thumbprint}, 4207))`.execute(trx)
+  const { rows } = await sql<{ isTaken: boolean }>`
+    select exists (select from keys where thumbprint = ${thumbprint})
+           or exists (select from resource_server_keys where thumbprint = ${thumbprint}) as is_taken`.execute(
+    trx,
+  )
+  return rows[0]?.isTaken === true
+}
+
+/**
  * Stores a key. Violates `keys_thumbprint_key` when any account has or had that material, and
  * `keys_account_id_kid_key` when this account has or had that kid.
  */

@@ -28,6 +28,7 @@ export type ResourceServerChanges = {
   name?: string
   tokenFormat?: TokenFormat
   signingAlgorithm?: SigningAlgorithm
+  introspectionSigningAlgorithm?: SigningAlgorithm
   tokenLifetimeSeconds?: number
 }
 

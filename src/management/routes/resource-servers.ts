@@ -19,6 +19,7 @@ export async function createResourceServer({ services, actor, body }: Call): Pro
     name: body.name,
     tokenFormat: body.token_format,
     signingAlgorithm: body.signing_algorithm,
+    introspectionSigningAlgorithm: body.introspection_signing_algorithm,
     tokenLifetimeSeconds: body.token_lifetime_seconds,
     permissions: toDefinitions(body.permissions) ?? [],
   })
@@ -38,6 +39,7 @@ export async function updateResourceServer(call: Call): Promise<Reply> {
     name: body.name,
     tokenFormat: body.token_format,
     signingAlgorithm: body.signing_algorithm,
+    introspectionSigningAlgorithm: body.introspection_signing_algorithm,
     tokenLifetimeSeconds: body.token_lifetime_seconds,
     permissions: toDefinitions(body.permissions),
   })
@@ -61,6 +63,7 @@ function present(server: ResourceServer) {
     name: server.name,
     token_format: server.tokenFormat,
     signing_algorithm: server.signingAlgorithm,
+    introspection_signing_algorithm: server.introspectionSigningAlgorithm,
     token_lifetime_seconds: server.tokenLifetimeSeconds,
     permissions: server.permissions,
     built_in: server.builtIn,

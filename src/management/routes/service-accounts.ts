@@ -14,6 +14,7 @@ type PolicyInput = Partial<{
   require_jti: boolean
   max_lifetime_seconds: number
   extra_audiences: string[]
+  client_assertion_audience: AssertionPolicy['clientAssertionAudience']
 }>
 
 /** `GET /organizations/{org}/service-accounts`: one page of them. */
@@ -90,12 +91,13 @@ function toReview(query: ReviewQuery): directory.Review {
 }
 
 function toPolicy(input: PolicyInput = {}): Partial<AssertionPolicy> {
-  const { profile, require_jti, max_lifetime_seconds, extra_audiences } = input
+  const { profile, require_jti, max_lifetime_seconds, extra_audiences, client_assertion_audience } = input
   return {
     ...(profile !== undefined && { profile }),
     ...(require_jti !== undefined && { requireJti: require_jti }),
     ...(max_lifetime_seconds !== undefined && { maxLifetimeSeconds: max_lifetime_seconds }),
     ...(extra_audiences !== undefined && { extraAudiences: extra_audiences }),
+    ...(client_assertion_audience !== undefined && { clientAssertionAudience: client_assertion_audience }),
   }
 }
 
@@ -117,6 +119,7 @@ function present(account: ServiceAccount) {
       require_jti: policy.requireJti,
       max_lifetime_seconds: policy.maxLifetimeSeconds,
       extra_audiences: policy.extraAudiences,
+      client_assertion_audience: policy.clientAssertionAudience,
     },
     token_requests_per_minute: account.tokenRequestsPerMinute,
     created_at: showTime(account.createdAt),

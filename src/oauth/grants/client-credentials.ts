@@ -3,7 +3,7 @@ import { findAll, findOne } from '../../http/form.ts'
 import type { GrantDecision } from '../../tokens/issue.ts'
 import { parseScope } from '../../tokens/scope.ts'
 import { resolveTarget } from '../../tokens/target.ts'
-import type { AuthenticatedClient } from '../client-secret.ts'
+import type { AuthenticatedClient } from '../client-authentication.ts'
 import type { GrantRequest } from './index.ts'
 import { decideFor } from './sender.ts'
 
@@ -12,17 +12,18 @@ export const grantType = 'client_credentials'
 
 /**
  * Decides a token request of a client that acts for itself (RFC 6749 §4.4.2): its authentication is the grant. The
- * token hangs on the key that it authenticated with. Throws Refusal.
+ * token hangs on the key that it authenticated with, and the `jti` of a client assertion is claimed by the grant
+ * record. Throws Refusal.
  */
 export async function decide({ form, client }: GrantRequest): Promise<GrantDecision> {
-  const { account, keyId } = requireClient(client)
+  const { account, keyId, assertion, told } = requireClient(client)
   const { accountId, accountName, organizationId } = account
   return decideFor({ accountId, accountName, organizationId, keyId }, () => ({
     subject: accountId,
     roles: account.roles,
     target: resolveTarget(account.access, findAll(form, 'resource'), parseScope(findOne(form, 'scope'))),
-    jti: undefined,
-    assertionExpiresAt: undefined,
+    assertion,
+    told,
     tokenRequestsPerMinute: account.tokenRequestsPerMinute,
   }))
 }

@@ -1,6 +1,6 @@
 import type { Form } from '../../http/form.ts'
 import type { GrantDecision } from '../../tokens/issue.ts'
-import type { AuthenticatedClient } from '../client-secret.ts'
+import type { AuthenticatedClient } from '../client-authentication.ts'
 import * as clientCredentials from './client-credentials.ts'
 import * as jwtBearer from './jwt-bearer.ts'
 

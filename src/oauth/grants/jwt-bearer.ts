@@ -1,18 +1,18 @@
-import type { VerifiedAssertion } from '../../assertion/verify.ts'
+import type { VerifiedGrant } from '../../assertion/grant.ts'
 import { Refusal } from '../../errors.ts'
 import { findAll, findOne, requireOne } from '../../http/form.ts'
 import { assertWithoutGroups, limitToDelegation } from '../../tokens/delegation.ts'
 import type { GrantDecision } from '../../tokens/issue.ts'
 import { requestedScope } from '../../tokens/scope.ts'
 import { resolveTarget, type Target } from '../../tokens/target.ts'
-import type { AuthenticatedClient } from '../client-secret.ts'
+import type { AuthenticatedClient } from '../client-authentication.ts'
 import type { GrantRequest } from './index.ts'
 import { decideFor } from './sender.ts'
 
 /** RFC 7523 §2.1. */
 export const grantType = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
-export type JwtBearerServices = { verifyAssertion: (assertion: string) => Promise<VerifiedAssertion> }
+export type JwtBearerServices = { verifyGrant: (assertion: string) => Promise<VerifiedGrant> }
 
 /**
  * Decides a token request that bears an assertion (RFC 7523 §2.1): who signed it, whom it is for, what it may
@@ -24,7 +24,7 @@ export async function decide(
 ): Promise<GrantDecision> {
   const assertion = requireOne(form, 'assertion')
   const formScope = findOne(form, 'scope')
-  const { issuer, key, claims } = await services.verifyAssertion(assertion)
+  const { issuer, key, claims } = await services.verifyGrant(assertion)
   const { accountId, accountName, organizationId } = issuer
   return decideFor({ accountId, accountName, organizationId, keyId: key.id }, () => {
     assertSameClient(findOne(form, 'client_id'), client, issuer)
@@ -37,8 +37,8 @@ export async function decide(
         findAll(form, 'resource'),
         requestedScope(formScope, claims.scope),
       ),
-      jti: claims.jti,
-      assertionExpiresAt: claims.expiresAt,
+      assertion: { jti: claims.jti, expiresAt: claims.expiresAt },
+      told: {},
       tokenRequestsPerMinute: issuer.tokenRequestsPerMinute,
     }
   })
@@ -46,7 +46,7 @@ export async function decide(
 
 /** For an end user the account may do no more than its delegation says. */
 function findTarget(
-  issuer: VerifiedAssertion['issuer'],
+  issuer: VerifiedGrant['issuer'],
   subject: string,
   resources: readonly string[],
   scope: readonly string[] | undefined,
@@ -63,7 +63,7 @@ function findTarget(
 function assertSameClient(
   clientId: string | undefined,
   client: AuthenticatedClient | undefined,
-  issuer: VerifiedAssertion['issuer'],
+  issuer: VerifiedGrant['issuer'],
 ): void {
   const expected = issuer.accountId
   if (client !== undefined && client.account.accountId !== expected) {

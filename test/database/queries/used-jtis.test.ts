@@ -22,9 +22,13 @@ const digest = (jti: string) => createHash('sha256').update(jti).digest()
 const use = (owner: string, jti: string, expiresAt = expiry()) => ({ owner, digest: digest(jti), expiresAt })
 const ofAccount = (jti: string, accountId = fixture.accountId): AccountJtiUse => ({
   accountId,
+  keyId: fixture.keyId,
   jti,
   expiresAt: expiry(),
+  ip: '203.0.113.1',
+  userAgent: null,
 })
+const claim = (uses: AccountJtiUse[]) => claimAccountJtis(pool(), server.clock.now(), uses)
 
 /** Asks for a token with an assertion that bears a jti. */
 async function recordsGrant(jti: string): Promise<boolean> {
@@ -63,8 +67,8 @@ describe('a jti is claimed once', () => {
     const batch = ['x', 'y', 'x', 'x'].map((jti) => use('rs_batch', jti))
     expect(await claimJtis(pool(), batch)).toEqual([true, true, false, false])
     const accounts = ['x', 'y', 'x', 'x'].map((jti) => ofAccount(jti))
-    expect(await claimAccountJtis(pool(), accounts)).toEqual([true, true, false, false])
-    expect(await claimAccountJtis(pool(), accounts)).toEqual([false, false, false, false])
+    expect(await claim(accounts)).toEqual([true, true, false, false])
+    expect(await claim(accounts)).toEqual([false, false, false, false])
   })
 
   test('however many batches race for it, each in its own order', async () => {
@@ -79,14 +83,7 @@ describe('a jti is claimed once', () => {
           ),
         ),
       )
-      const account = await Promise.all(
-        orders.map((order) =>
-          claimAccountJtis(
-            pool(),
-            order.map((jti) => ofAccount(jti)),
-          ),
-        ),
-      )
+      const account = await Promise.all(orders.map((order) => claim(order.map((jti) => ofAccount(jti)))))
       expect(own.flat().filter(Boolean)).toHaveLength(jtis.length)
       expect(account.flat().filter(Boolean)).toHaveLength(jtis.length)
     }
@@ -96,11 +93,11 @@ describe('a jti is claimed once', () => {
 describe('the assertions of an account are one set', () => {
   test('one that got a token cannot authenticate', async () => {
     expect(await recordsGrant('token-first')).toBe(true)
-    expect(await claimAccountJtis(pool(), [ofAccount('token-first')])).toEqual([false])
+    expect(await claim([ofAccount('token-first')])).toEqual([false])
   })
 
   test('one that authenticated gets no token', async () => {
-    expect(await claimAccountJtis(pool(), [ofAccount('claim-first')])).toEqual([true])
+    expect(await claim([ofAccount('claim-first')])).toEqual([true])
     expect(await recordsGrant('claim-first')).toBe(false)
     expect(await recordsGrant('another')).toBe(true)
   })
@@ -108,10 +105,7 @@ describe('the assertions of an account are one set', () => {
   test('one that does both at a time succeeds once', async () => {
     for (let round = 0; round < 40; round++) {
       const jti = `both-${round}`
-      const [granted, claimed] = await Promise.all([
-        recordsGrant(jti),
-        claimAccountJtis(pool(), [ofAccount(jti)]),
-      ])
+      const [granted, claimed] = await Promise.all([recordsGrant(jti), claim([ofAccount(jti)])])
       expect({ round, uses: [granted, ...claimed].filter(Boolean).length }).toEqual({ round, uses: 1 })
     }
   })

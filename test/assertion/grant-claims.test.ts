@@ -1,5 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { type ClaimsContext, checkClaims, type GrantClaims } from '../../src/assertion/claims.ts'
+import {
+  checkGrantClaims,
+  type GrantClaims,
+  type GrantClaimsContext,
+} from '../../src/assertion/grant-claims.ts'
 import { Refusal } from '../../src/errors.ts'
 
 const NOW = 1_700_000_000
@@ -17,15 +21,15 @@ const POLICY = {
 }
 
 type Changes = {
-  policy?: Partial<ClaimsContext['issuer']['assertionPolicy']>
+  policy?: Partial<GrantClaimsContext['issuer']['assertionPolicy']>
   requireJti?: boolean
   keyType?: 'rsa' | 'public_key'
   skewSeconds?: number
-  delegation?: ClaimsContext['issuer']['delegation']
+  delegation?: GrantClaimsContext['issuer']['delegation']
   subjectIsAccount?: boolean
 }
 
-function contextWith(changes: Changes = {}): ClaimsContext {
+function contextWith(changes: Changes = {}): GrantClaimsContext {
   const { policy, requireJti, keyType, skewSeconds, delegation, subjectIsAccount } = changes
   return {
     issuer: {
@@ -58,7 +62,7 @@ function claimsWith(changes: Record<string, unknown> = {}): Record<string, unkno
 
 function judge(changes: Record<string, unknown>, context: Changes = {}): GrantClaims | string {
   try {
-    return checkClaims(claimsWith(changes), contextWith(context))
+    return checkGrantClaims(claimsWith(changes), contextWith(context))
   } catch (error) {
     if (error instanceof Refusal) return error.reason
     throw error
@@ -236,7 +240,7 @@ describe('claims that do not hold', () => {
     const huge = 'x'.repeat(10_000)
     for (const aud of [huge, Array(1000).fill(huge), { huge }]) {
       try {
-        checkClaims(claimsWith({ aud }), contextWith())
+        checkGrantClaims(claimsWith({ aud }), contextWith())
         expect('accepted').toBe('refused')
       } catch (error) {
         expect(JSON.stringify((error as Refusal).detail.received).length).toBeLessThan(700)
