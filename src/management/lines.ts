@@ -11,7 +11,7 @@ const STALL_MILLISECONDS = 60_000
 
 /**
  * Answers with one JSON text a line, a batch at a time and no faster than the caller reads. Nothing is held
- * while it does not read, and when it leaves, no further batch is asked for.
+ * while it does not read; when it leaves, or takes nothing for `stallMilliseconds`, no further batch is asked for.
  *
  * What fails before the first line is thrown, and answered like every error. What fails later can only be
  * told by ending the answer without its end, which HTTP makes visible; `onFailure` hears of it.
@@ -20,6 +20,7 @@ export async function sendLines(
   res: Response,
   batches: AsyncIterable<readonly unknown[]>,
   onFailure: (error: unknown) => void,
+  stallMilliseconds = STALL_MILLISECONDS,
 ): Promise<void> {
   const texts = toTexts(batches)
   const first = await texts.next()
@@ -29,7 +30,7 @@ export async function sendLines(
     res.end()
     return
   }
-  res.setTimeout(STALL_MILLISECONDS, () => res.destroy())
+  res.setTimeout(stallMilliseconds, () => res.destroy())
   try {
     await pipeline(startingWith(first, texts), res)
   } catch (error) {
