@@ -73,12 +73,15 @@ export function normalizeAccess(access: Access): Access {
   }
 }
 
-/** Whether an account that goes from one access to the other loses a permission or a role. Pure. */
-export function losesAuthority(before: Access, after: Access): boolean {
-  return (
-    difference(before.permissions, after.permissions).length > 0 ||
-    before.roleIds.some((id) => !after.roleIds.includes(id))
-  )
+/** Whether a change that asks for this may take authority from an account. Pure. */
+export function mayCostOwner({
+  status,
+  access,
+}: {
+  status: 'active' | 'disabled' | undefined
+  access: Pick<AccessPatch, 'permissions' | 'roleIds'>
+}): boolean {
+  return status === 'disabled' || access.permissions !== undefined || access.roleIds !== undefined
 }
 
 /**

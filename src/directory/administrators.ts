@@ -19,7 +19,7 @@ import { Refusal } from '../errors.ts'
 import { isServiceAccountEmail, newId } from '../ids.ts'
 import {
   type AccessPatch,
-  losesAuthority,
+  mayCostOwner,
   NO_ACCESS,
   normalizeAccess,
   patchAccess,
@@ -114,17 +114,19 @@ export async function updateAdministrator(
 ): Promise<Administrator> {
   const run = patch.status === 'disabled' ? transactEnding : transact
   return run(db, async (trx) => {
-    const { organization, administrator } = await lockAdministrator(trx, actor, path)
-    const asked = patchAccess(administrator, { ...patch.access, delegation: undefined })
-    const after = {
-      ...administrator,
-      ...normalizeAccess(asked),
-      name: patch.name ?? administrator.name,
-      status: nextStatus(administrator, patch.status),
+    const change = async () => {
+      const { administrator } = await lockAdministrator(trx, actor, path)
+      const asked = patchAccess(administrator, { ...patch.access, delegation: undefined })
+      const after = {
+        ...administrator,
+        ...normalizeAccess(asked),
+        name: patch.name ?? administrator.name,
+        status: nextStatus(administrator, patch.status),
+      }
+      return storeChanges(trx, actor, administrator, { asked, after, now: clock.now() })
     }
-    const change = () => storeChanges(trx, actor, administrator, { asked, after, now: clock.now() })
-    const mayCostOwner = after.status !== 'active' || losesAuthority(administrator, after)
-    return mayCostOwner ? keepingAnOwner(trx, organization, change) : change()
+    if (!mayCostOwner(patch)) return change()
+    return keepingAnOwner(trx, await getOrganization(trx, actor, path.organizationId), change)
   })
 }
 
@@ -141,25 +143,25 @@ export async function deleteAdministrator(
   await transactEnding(db, async (trx) => {
     const now = clock.now()
     const organization = await getOrganization(trx, actor, organizationId)
-    await lockAccount(trx, accountId)
-    const found = await findAdministrator(trx, organization.id, accountId)
-    const administrator = requirePresent(found, accountId)
-    if (administrator.status === 'deleted') return
-    const sessionsEnded = await keepingAnOwner(trx, organization, async () => {
+    await keepingAnOwner(trx, organization, async () => {
+      await lockAccount(trx, accountId)
+      const found = await findAdministrator(trx, organization.id, accountId)
+      const administrator = requirePresent(found, accountId)
+      if (administrator.status === 'deleted') return
       await replaceAccess(trx, actor, administrator, NO_ACCESS)
-      const ended = await takeEverything(trx, accountId, { status: 'deleted', now })
+      const sessionsEnded = await takeEverything(trx, accountId, { status: 'deleted', now })
       await deleteCredentials(trx, accountId)
-      return ended
+      const before = { status: administrator.status, ...accessOf(administrator), sessionsEnded: 0 }
+      await recordChanges(trx, actor, now, [
+        {
+          organizationId: organization.id,
+          action: 'administrator.deleted',
+          target: { id: accountId, kind: 'administrator', name: administrator.name },
+          changes:
+            changesBetween(before, { status: 'deleted', ...accessOf(NO_ACCESS), sessionsEnded }) ?? null,
+        },
+      ])
     })
-    const before = { status: administrator.status, ...accessOf(administrator), sessionsEnded: 0 }
-    await recordChanges(trx, actor, now, [
-      {
-        organizationId: organization.id,
-        action: 'administrator.deleted',
-        target: { id: accountId, kind: 'administrator', name: administrator.name },
-        changes: changesBetween(before, { status: 'deleted', ...accessOf(NO_ACCESS), sessionsEnded }) ?? null,
-      },
-    ])
   })
 }
 

@@ -14,7 +14,7 @@ import { OWNER_PERMISSION } from './management-permissions.ts'
  * organization any active account that may manage organizations, since it can set everything else right.
  *
  * Everybody who makes such a change waits here, so two owners that remove each other at once do not both see the
- * other one stay. Accounts and roles are locked before: always in this order.
+ * other one stay. Accounts and roles are locked by `change`, after the organization: always in this order.
  * Throws Refusal `last_owner`; the transaction is then rolled back.
  */
 export async function keepingAnOwner<Result>(

@@ -13,7 +13,6 @@ import {
   removeRolePermissions,
   updateRole as storeChanges,
 } from '../database/queries/roles.ts'
-import type { OrganizationRow } from '../database/tables.ts'
 import { transact } from '../database/transaction.ts'
 import { violatedUnique } from '../database/violations.ts'
 import { Refusal } from '../errors.ts'
@@ -112,17 +111,19 @@ export async function updateRole(
   patch: RolePatch,
 ): Promise<Role> {
   return transact(db, async (trx) => {
-    const { organization, role } = await lockOwnRole(trx, actor, path, 'change')
-    const asked = patch.permissions ?? role.permissions
-    const after = {
-      ...role,
-      name: patch.name ?? role.name,
-      description: patch.description ?? role.description,
-      permissions: sortPermissions(asked),
+    const change = async () => {
+      const role = await lockOwnRole(trx, actor, path, 'change')
+      const asked = patch.permissions ?? role.permissions
+      const after = {
+        ...role,
+        name: patch.name ?? role.name,
+        description: patch.description ?? role.description,
+        permissions: sortPermissions(asked),
+      }
+      return store(trx, actor, role, { asked, after, now: clock.now() })
     }
-    const change = () => store(trx, actor, role, { asked, after, now: clock.now() })
-    const takesOut = difference(role.permissions, after.permissions).length > 0
-    return takesOut ? keepingAnOwner(trx, organization, change) : change()
+    if (patch.permissions === undefined) return change()
+    return keepingAnOwner(trx, await getOrganization(trx, actor, path.organizationId), change)
   })
 }
 
@@ -134,7 +135,7 @@ export async function deleteRole({ db, clock }: Services, actor: Actor, path: Ro
   await transact(db, async (trx) => {
     const organization = await getOrganization(trx, actor, path.organizationId)
     if ((await findRole(trx, organization.id, path.roleId)) === undefined) return
-    const { role } = await lockOwnRole(trx, actor, path, 'deletion')
+    const role = await lockOwnRole(trx, actor, path, 'deletion')
     const holders = await countRoleHolders(trx, role.id)
     if (holders > 0) throw inUse(role.id, holders)
     await deleteRow(trx, role.id)
@@ -184,11 +185,11 @@ async function lockOwnRole(
   actor: Actor,
   { organizationId, roleId }: RolePath,
   purpose: 'change' | 'deletion',
-): Promise<{ organization: OrganizationRow; role: Role }> {
+): Promise<Role> {
   const organization = await getOrganization(trx, actor, organizationId)
   await lockRole(trx, organization.id, roleId, purpose)
   const role = requirePresent(await findRole(trx, organization.id, roleId), roleId)
-  if (role.organizationId !== null) return { organization, role }
+  if (role.organizationId !== null) return role
   throw new Refusal(
     'built_in_protected',
     { roleId },

@@ -21,7 +21,7 @@ import { Refusal } from '../errors.ts'
 import { emailOf, newId } from '../ids.ts'
 import {
   type AccessPatch,
-  losesAuthority,
+  mayCostOwner,
   NO_ACCESS,
   normalizeAccess,
   patchAccess,
@@ -154,12 +154,14 @@ export async function updateServiceAccount(
 ): Promise<ServiceAccount> {
   const run = patch.status === 'disabled' ? transactEnding : transact
   return run(db, async (trx) => {
-    const { organization, account } = await lockServiceAccount(trx, actor, path)
-    const asked = patchAccess(account, patch.access)
-    const after = applyPatch(account, patch, asked)
-    const change = () => storeChanges(trx, actor, account, { asked, after, now: clock.now() })
-    const mayCostOwner = after.status !== 'active' || losesAuthority(account, after)
-    return mayCostOwner ? keepingAnOwner(trx, organization, change) : change()
+    const change = async () => {
+      const { account } = await lockServiceAccount(trx, actor, path)
+      const asked = patchAccess(account, patch.access)
+      const after = applyPatch(account, patch, asked)
+      return storeChanges(trx, actor, account, { asked, after, now: clock.now() })
+    }
+    if (!mayCostOwner(patch)) return change()
+    return keepingAnOwner(trx, await getOrganization(trx, actor, path.organizationId), change)
   })
 }
 
@@ -176,23 +178,23 @@ export async function deleteServiceAccount(
   await transactEnding(db, async (trx) => {
     const now = clock.now()
     const organization = await getOrganization(trx, actor, organizationId)
-    await lockAccount(trx, accountId)
-    const account = requirePresent(await findServiceAccount(trx, organization.id, accountId), accountId)
-    if (account.status === 'deleted') return
-    const keysRevoked = await keepingAnOwner(trx, organization, async () => {
+    await keepingAnOwner(trx, organization, async () => {
+      await lockAccount(trx, accountId)
+      const account = requirePresent(await findServiceAccount(trx, organization.id, accountId), accountId)
+      if (account.status === 'deleted') return
       await replaceAccess(trx, actor, account, NO_ACCESS)
       await updateAccount(trx, accountId, { status: 'deleted' }, { endTokens: true, now: new Date(now) })
-      return revokeKeys(trx, accountId, new Date(now))
+      const keysRevoked = await revokeKeys(trx, accountId, new Date(now))
+      const before = { status: account.status, ...accessOf(account), keysRevoked: [] }
+      await recordChanges(trx, actor, now, [
+        {
+          organizationId: organization.id,
+          action: 'service_account.deleted',
+          target: { id: accountId, kind: 'service_account', name: account.name },
+          changes: changesBetween(before, { status: 'deleted', ...NO_ACCESS, keysRevoked }) ?? null,
+        },
+      ])
     })
-    const before = { status: account.status, ...accessOf(account), keysRevoked: [] }
-    await recordChanges(trx, actor, now, [
-      {
-        organizationId: organization.id,
-        action: 'service_account.deleted',
-        target: { id: accountId, kind: 'service_account', name: account.name },
-        changes: changesBetween(before, { status: 'deleted', ...NO_ACCESS, keysRevoked }) ?? null,
-      },
-    ])
   })
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { open, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { makeFolder, type ServerProcess, startProcess } from '../support/command.ts'
+import { COMPILE_CACHE, makeFolder, type ServerProcess, startProcess } from '../support/command.ts'
 
 const PAGE = 'docs/guides/who-may-do-what.md'
 const ROOT = join(import.meta.dirname, '../..')
@@ -27,10 +27,11 @@ beforeAll(async () => {
   folder = await makeFolder()
   for (const name of CLONE) await symlink(join(ROOT, name), join(folder, name))
   // As root the default would be a link to a folder that stays.
-  const env = { COUNTERSIGN_DATA_DIR: 'data', HOME: folder }
+  const env = { COUNTERSIGN_DATA_DIR: 'data', HOME: folder, NODE_COMPILE_CACHE: COMPILE_CACHE }
   server = await startProcess({ cwd: folder, env })
   outputs = await paste({ ...env, COUNTERSIGN_ISSUER: server.issuer })
-})
+  // A hundred processes, one after the other: half a minute where no other test runs.
+}, 240_000)
 afterAll(async () => {
   await server.end('SIGTERM')
   await rm(folder, { recursive: true, force: true })

@@ -1,7 +1,15 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createApiToken } from '../support/api-tokens.ts'
-import { createClient, createOrganization, expectProblem } from '../support/management.ts'
+import {
+  builtInRoleId,
+  createClient,
+  createOrganization,
+  expectProblem,
+  managementServerId,
+} from '../support/management.ts'
 import { must, startTestServer, type TestServer } from '../support/server.ts'
+import { createAdministrator } from '../support/sign-in.ts'
+import { until } from '../support/until.ts'
 
 let server: TestServer
 
@@ -88,6 +96,95 @@ test('its trail can still be read by the platform, and by nobody else', async ()
   expectProblem(await neighbour.call('GET', trail), 404, 'resource_not_found')
   for (const gone of [path, accountPath, `${path}/roles`])
     expectProblem(await server.api('GET', gone), 404, 'resource_not_found')
+})
+
+describe('whoever is at work in it meanwhile finishes first, and nobody waits in a circle', () => {
+  test.each<[string, { holds: string; method: string; path: string; body?: unknown }]>([
+    [
+      'an owner loses the role',
+      {
+        holds: 'accounts where id = :acc',
+        method: 'PATCH',
+        path: '/service-accounts/:acc',
+        body: { role_ids: [] },
+      },
+    ],
+    [
+      'an owner is deleted',
+      { holds: 'accounts where id = :acc', method: 'DELETE', path: '/service-accounts/:acc' },
+    ],
+    [
+      'an administrator is disabled',
+      {
+        holds: 'accounts where id = :person',
+        method: 'PATCH',
+        path: '/administrators/:person',
+        body: { status: 'disabled' },
+      },
+    ],
+    [
+      'a key is disabled',
+      {
+        holds: 'accounts where id = :acc',
+        method: 'PATCH',
+        path: '/service-accounts/:acc/keys/:key',
+        body: { status: 'disabled' },
+      },
+    ],
+    [
+      'a role loses a permission',
+      { holds: 'roles where id = :role', method: 'PATCH', path: '/roles/:role', body: { permissions: [] } },
+    ],
+    ['a group is deleted', { holds: 'groups where id = :grp', method: 'DELETE', path: '/groups/:grp' }],
+  ])('%s', async (_what, { holds, method, path, body }) => {
+    const owner = await builtInRoleId(server, 'owner')
+    const { id: organizationId, slug } = await createOrganization(server)
+    const organization = `/organizations/${organizationId}`
+    const [group, role] = [
+      await must(server.api('POST', `${organization}/groups`, { name: 'Oslo' })),
+      await must(
+        server.api('POST', `${organization}/roles`, {
+          name: 'Auditors',
+          permissions: [{ resource_server_id: await managementServerId(server), permission: 'audit:read' }],
+        }),
+      ),
+    ]
+    const access = { role_ids: [owner, role.id], group_access: [{ group_id: group.id, access: 'viewer' }] }
+    const options = { organizationId, permissions: [], access }
+    const [client] = [await createClient(server, options), await createClient(server, options)]
+    const person = await createAdministrator(server, organizationId)
+    const { items: keys } = await must(server.api('GET', `${client?.accountPath}/keys`))
+    const ids: Record<string, string> = {
+      ':acc': client?.accountId ?? '',
+      ':person': person.id,
+      ':key': keys[0].id,
+      ':role': role.id,
+      ':grp': group.id,
+    }
+    const fill = (text: string, quote = '') => text.replace(/:\w+/g, (name) => `${quote}${ids[name]}${quote}`)
+
+    const hold = await server.connection.pool.connect()
+    await hold.query(`begin; select from ${fill(holds, "'")} for update`)
+    const change = server.api(method, organization + fill(path), body)
+    await untilWaiting(1)
+    const end = server.api('DELETE', `${organization}?confirm=${slug}`)
+    await untilWaiting(2)
+    await hold.query('rollback')
+    hold.release()
+    expect((await change).status).toBeLessThan(300)
+    expect((await end).status).toBe(204)
+  })
+
+  /** So many connections to the database wait for others. */
+  function untilWaiting(count: number): Promise<true> {
+    return until(async () => {
+      const { rows } = await server.connection.pool.query(
+        `select count(*)::int as waiting from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return rows[0].waiting >= count || undefined
+    })
+  }
 })
 
 test('one whose accounts are all disabled goes without a confirmation', async () => {

@@ -14,6 +14,7 @@ export async function endOrganizationContent(
   organizationId: string,
   now: Date,
 ): Promise<OrganizationEnd> {
+  await lockContent(trx, organizationId)
   const accounts = trx.selectFrom('accounts').select('id').where('organizationId', '=', organizationId)
   const keys = await trx
     .updateTable('keys')
@@ -40,6 +41,18 @@ export async function endOrganizationContent(
     .returning('id')
     .execute()
   return { accountsDeleted: toSortedIds(deleted), keysRevoked: toSortedIds(keys) }
+}
+
+/**
+ * From the outside in, as everybody does who is at work in it: whoever holds some of it waits for nothing that is
+ * held here. Accounts stay, so what refers to them (a session that begins) need not wait.
+ */
+async function lockContent(trx: Transaction<Database>, organizationId: string): Promise<void> {
+  const rowsOf = (table: 'accounts' | 'roles' | 'groups') =>
+    trx.selectFrom(table).select('id').where('organizationId', '=', organizationId).orderBy('id')
+  await rowsOf('accounts').forNoKeyUpdate().execute()
+  await rowsOf('roles').forUpdate().execute()
+  await rowsOf('groups').forUpdate().execute()
 }
 
 /** In an order in which nothing refers to what is gone. Sessions stay for the trail, and end by the generation. */

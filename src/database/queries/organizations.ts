@@ -36,20 +36,23 @@ export function findOrganizationBySlug(
     .executeTakeFirst()
 }
 
-/** The organization with that id, held until the transaction ends, so that two changes to it follow one another. */
+/**
+ * The organization with that id, held until the transaction ends, so that two changes to it follow one another.
+ * Locks are taken from the outside in: organization, accounts, then what accounts have.
+ */
 export function lockOrganization(
   trx: Transaction<Database>,
   id: string,
 ): Promise<OrganizationRow | undefined> {
-  return trx.selectFrom('organizations').selectAll().where('id', '=', id).forUpdate().executeTakeFirst()
+  return trx.selectFrom('organizations').selectAll().where('id', '=', id).forNoKeyUpdate().executeTakeFirst()
 }
 
-/** Held against deletion only: many may be at work in an organization at once. */
+/** Held against changes to it alone: many may be at work in an organization at once. */
 export function shareOrganization(
   trx: Transaction<Database>,
   id: string,
 ): Promise<OrganizationRow | undefined> {
-  return trx.selectFrom('organizations').selectAll().where('id', '=', id).forKeyShare().executeTakeFirst()
+  return trx.selectFrom('organizations').selectAll().where('id', '=', id).forShare().executeTakeFirst()
 }
 
 /** The platform's own organization; there is one once the server was installed. */
