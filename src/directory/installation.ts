@@ -68,6 +68,12 @@ export function managementIdentifier(issuer: string): string {
   return `${issuer}/api/v1`
 }
 
+/** Where the management API's metadata is: the well-known segment stands before its path (RFC 9728 §3.1). */
+export function managementMetadataUrl(issuer: string): string {
+  const { origin, pathname } = new URL(managementIdentifier(issuer))
+  return `${origin}/.well-known/oauth-protected-resource${pathname}`
+}
+
 async function install(trx: Trx, issuer: string, now: number): Promise<Installation> {
   await lockInstallation(trx)
   const existing = await findOperatorOrganization(trx)

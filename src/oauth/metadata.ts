@@ -1,4 +1,6 @@
 import { ASSERTION_ALGORITHMS } from '../assertion/keys.ts'
+import { managementIdentifier } from '../directory/installation.ts'
+import { MANAGEMENT_PERMISSIONS } from '../directory/management-permissions.ts'
 import { TOKEN_ENDPOINT_METHODS } from './client-authentication.ts'
 import { GRANTS } from './grants/index.ts'
 import { INTROSPECTION_METHODS } from './introspection-caller.ts'
@@ -39,5 +41,18 @@ export function toMetadata(endpoints: Endpoints): Record<string, unknown> {
     introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
     introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     service_documentation: `${endpoints.issuer}/docs`,
+    protected_resources: [managementIdentifier(endpoints.issuer)],
+  }
+}
+
+/** Protected resource metadata of the management API (RFC 9728 §2). What it has no value for is left out. */
+export function toResourceMetadata({ issuer }: Endpoints): Record<string, unknown> {
+  return {
+    resource: managementIdentifier(issuer),
+    resource_name: 'Countersign management API',
+    authorization_servers: [issuer],
+    scopes_supported: MANAGEMENT_PERMISSIONS.map(({ name }) => name),
+    bearer_methods_supported: ['header'],
+    resource_documentation: `${issuer}/docs`,
   }
 }

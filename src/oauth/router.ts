@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
+import { managementMetadataUrl } from '../directory/installation.ts'
 import type { RefusalTrail } from '../directory/refusal-trail.ts'
 import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
@@ -11,7 +12,7 @@ import type { KeyRing } from '../signing/key-ring.ts'
 import { JWKS_CACHE_SECONDS } from '../signing/lifecycle.ts'
 import { createForwardAuthEndpoint } from './forward-auth.ts'
 import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
-import { type Endpoints, toMetadata } from './metadata.ts'
+import { type Endpoints, toMetadata, toResourceMetadata } from './metadata.ts'
 import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
 import { sendOAuthError, sendOAuthRefusal } from './wire.ts'
 
@@ -54,17 +55,19 @@ export function createOAuthRouter(services: OAuthServices): Router {
 }
 
 /**
- * The metadata document, at the root of the host: RFC 8414 §3.1 puts the well-known segment before the
- * issuer's path, OpenID Connect Discovery after it.
+ * The metadata documents, at the root of the host: RFC 8414 §3.1 and RFC 9728 §3.1 put the well-known segment before
+ * the path of the issuer or resource, OpenID Connect Discovery after it.
  */
 export function createMetadataRouter(services: Pick<OAuthServices, 'endpoints' | 'onBug'>): Router {
   const router = Router({ caseSensitive: true, strict: true })
-  const document = toMetadata(services.endpoints)
-  const path = new URL(services.endpoints.issuer).pathname.replace(/\/$/, '')
-  for (const location of [
-    `/.well-known/oauth-authorization-server${path}`,
-    `${path}/.well-known/openid-configuration`,
-  ]) {
+  const { endpoints } = services
+  const server = toMetadata(endpoints)
+  const path = new URL(endpoints.issuer).pathname.replace(/\/$/, '')
+  for (const [location, document] of [
+    [`/.well-known/oauth-authorization-server${path}`, server],
+    [`${path}/.well-known/openid-configuration`, server],
+    [new URL(managementMetadataUrl(endpoints.issuer)).pathname, toResourceMetadata(endpoints)],
+  ] as const) {
     router
       .route(location)
       .get((_req, res) => sendPublic(res, document, 'application/json'))

@@ -19,6 +19,12 @@ const postForm = (form: string, headers: Record<string, string> = {}) =>
     body: form,
   })
 
+/** What every challenge says. */
+const known = () => ({
+  realm: 'countersign',
+  resource_metadata: `${server.issuer}/.well-known/oauth-protected-resource/api/v1`,
+})
+
 /** The parameters of a challenge (RFC 9110 §11.6.1): Bearer, each once, in plain quotes. */
 function challengeOf(answer: Answer): Record<string, string> {
   const header = answer.headers.get('www-authenticate') ?? ''
@@ -37,13 +43,13 @@ test.each(['Bearer', 'bearer', 'BEARER'])('[6750-2.1] the scheme may be written 
 test('[6750-2.2] a token in a form is not read: there are no credentials', async () => {
   const answer = await postForm(`access_token=${token}`)
   expectProblem(answer, 401, 'credentials_missing')
-  expect(challengeOf(answer)).toEqual({ realm: 'countersign' })
+  expect(challengeOf(answer)).toEqual({ ...known() })
 })
 
 test('[6750-2.3] a token in the query is not read, and not logged', async () => {
   const answer = await get({}, `/me?access_token=${token}`)
   expectProblem(answer, 401, 'credentials_missing')
-  expect(challengeOf(answer)).toEqual({ realm: 'countersign' })
+  expect(challengeOf(answer)).toEqual({ ...known() })
   expect(JSON.stringify(server.logs())).not.toContain(token)
 })
 
@@ -68,14 +74,14 @@ test.each<[string, Record<string, string>]>([
 ])('[6750-3-1] %s is no credentials: a challenge without an error', async (_name, headers) => {
   const answer = await get(headers)
   expectProblem(answer, 401, 'credentials_missing')
-  expect(challengeOf(answer)).toEqual({ realm: 'countersign' })
+  expect(challengeOf(answer)).toEqual({ ...known() })
 })
 
 describe('a token that does not hold', () => {
   const expectInvalid = async (bad: string) => {
     const answer = await get({ authorization: `Bearer ${bad}` })
     expectProblem(answer, 401, 'token_invalid')
-    expect(challengeOf(answer)).toEqual({ realm: 'countersign', error: 'invalid_token' })
+    expect(challengeOf(answer)).toEqual({ ...known(), error: 'invalid_token' })
     return answer
   }
   const told = ({ body }: Answer) => ({ ...body, request_id: '', instance: '' })
@@ -108,7 +114,7 @@ test('[6750-3-3] a missing privilege is named', async () => {
   const answer = await client.call('POST', `/organizations/${id}/service-accounts`, { name: 'x' })
   expectProblem(answer, 403, 'permission_missing')
   expect(challengeOf(answer)).toEqual({
-    realm: 'countersign',
+    ...known(),
     error: 'insufficient_scope',
     scope: 'service_accounts:manage',
   })
@@ -126,7 +132,7 @@ test.each([
 ])('[6750-3-4] «%s» is a malformed request', async (authorization) => {
   const answer = await get({ authorization: Buffer.from(authorization).toString('latin1') })
   expectProblem(answer, 400, 'credentials_malformed')
-  expect(challengeOf(answer)).toEqual({ realm: 'countersign', error: 'invalid_request' })
+  expect(challengeOf(answer)).toEqual({ ...known(), error: 'invalid_request' })
 })
 
 test('[6750-3-5] every 401 and 403 has one challenge of plain characters, each attribute once', async () => {

@@ -150,6 +150,8 @@ describe('every advertised member is one that is known here, and works', () => {
       token_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       response_types_supported: ['none'],
+      // Held by the tests of the management API's own metadata.
+      protected_resources: [`${server.issuer}/api/v1`],
     } as const
     for (const [member, value] of Object.entries(document)) {
       if (!Array.isArray(value)) continue

@@ -96,7 +96,6 @@ describe('the document', () => {
       'tls_client_certificate_bound_access_tokens',
       'mtls_endpoint_aliases',
       'introspection_signing_alg_values_supported',
-      'protected_resources',
     ]
     expect(notBuilt.filter((member) => member in document)).toEqual([])
     expect((await fetch(document.service_documentation as string)).status).toBe(200)
