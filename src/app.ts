@@ -165,6 +165,7 @@ export function createApp(options: AppOptions): Express {
     clock,
     issuer,
     keyEncryptionKeys,
+    signingKeyRotationDays: options.signingKeyRotationDays,
     inspectToken,
     inspectApiToken,
     generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
@@ -205,13 +206,19 @@ export function createApp(options: AppOptions): Express {
   return app
 }
 
-/** Ready means: not stopping, the database answers, and its schema is ours. Applied migrations stay applied. */
-function createReadiness({ connection, isDraining }: AppOptions): () => Promise<Unreadiness | undefined> {
+/** Ready means: not stopping, the database answers, its schema is ours, and so are the keys that sign. */
+function createReadiness({
+  connection,
+  isDraining,
+  keyRing,
+}: AppOptions): () => Promise<Unreadiness | undefined> {
   return async () => {
     if (isDraining()) return 'draining'
     try {
       const { pending } = await readSchemaState(connection.db)
-      return pending.length > 0 ? 'migrations_pending' : undefined
+      if (pending.length > 0) return 'migrations_pending'
+      const active = keyRing.published().filter((key) => key.status === 'active')
+      return active.every((key) => key.canSign) ? undefined : 'signing_key_unreadable'
     } catch {
       return 'database_unreachable'
     }

@@ -15,13 +15,15 @@ import {
   readOperatorKeyFile,
 } from './directory/operator-key-file.ts'
 import type { DirectoryServices } from './directory/services.ts'
-import { maintainSigningKeys } from './directory/signing-keys.ts'
+import { startSigningKeyMaintenance } from './directory/signing-key-maintenance.ts'
 import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
 import { createMetrics, type Metrics, serveMetrics } from './observability/metrics.ts'
 import { loadKeyEncryptionKeys } from './signing/key-encryption-keys.ts'
-import { type KeyRing, openKeyRing, type PublishedKey } from './signing/key-ring.ts'
-import { RELOAD_SECONDS } from './signing/lifecycle.ts'
+import { openKeyRing, type PublishedKey } from './signing/key-ring.ts'
+import { observeActive, RELOAD_SECONDS } from './signing/lifecycle.ts'
+
+const RELOAD_MILLISECONDS = RELOAD_SECONDS * 1000
 
 export type ServerOptions = {
   clock: Clock
@@ -73,16 +75,28 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   const keyEncryptionKeys = await loadKeyEncryptionKeys(config)
   const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
   const { signingKeyRotationDays } = config
-  const { keyRing, stop } = await startSigning(options, {
-    db: database.db,
-    clock,
-    keyEncryptionKeys,
-    signingKeyRotationDays,
-  })
-  starting.defer(stop)
+  const signing = { db: database.db, clock, keyEncryptionKeys, signingKeyRotationDays }
+  starting.defer(
+    await startSigningKeyMaintenance(signing, {
+      onChange: (change) => logger.info(change, 'signing key changed'),
+      onFailure: (error) =>
+        logger.error({ err: messageOf(error) }, 'signing keys not maintained; next try in a minute'),
+    }),
+  )
+  const keyRing = await openKeyRing({ ...signing, onChange: (keys) => describeKeys(logger, keys) })
+  starting.defer(
+    repeat(() => keyRing.reload(), {
+      firstMilliseconds: RELOAD_MILLISECONDS,
+      everyMilliseconds: RELOAD_MILLISECONDS,
+      retryMilliseconds: RELOAD_MILLISECONDS,
+      onFailure: (error) =>
+        logger.warn({ err: messageOf(error) }, 'signing keys not read; next try in a minute'),
+    }),
+  )
 
   const metrics = createMetrics()
   metrics.watchPool(database.pool)
+  metrics.watchSigningKeys(() => observeActive(keyRing.published(), clock.now(), signingKeyRotationDays))
   if (config.metricsPort !== undefined)
     starting.defer(await startMetrics(metrics, config.host, config.metricsPort))
 
@@ -141,41 +155,7 @@ async function ensureOperator(
   return createOperatorKeyFile(services, owner, { evenIfItHasKeys: false })
 }
 
-const HOUR_MILLISECONDS = 3_600_000
-const MINUTE_MILLISECONDS = 60_000
-
-/** Makes and opens the server's own keys, keeps them in turn and this process informed of them, until `stop`. */
-async function startSigning(
-  { logger }: Pick<ServerOptions, 'logger'>,
-  services: Parameters<typeof maintainSigningKeys>[0],
-): Promise<{ keyRing: KeyRing; stop: () => Promise<void> }> {
-  const maintain = async () => {
-    for (const change of await maintainSigningKeys(services)) logger.info(change, 'signing key changed')
-  }
-  await maintain()
-  const keyRing = await openKeyRing({ ...services, onChange: (keys) => describeKeys(logger, keys) })
-  const stopReloading = repeat(() => keyRing.reload(), {
-    firstMilliseconds: RELOAD_SECONDS * 1000,
-    everyMilliseconds: RELOAD_SECONDS * 1000,
-    retryMilliseconds: RELOAD_SECONDS * 1000,
-    onFailure: (error) =>
-      logger.warn({ err: messageOf(error) }, 'signing keys not read; next try in a minute'),
-  })
-  const stopMaintenance = repeat(maintain, {
-    firstMilliseconds: HOUR_MILLISECONDS,
-    everyMilliseconds: HOUR_MILLISECONDS,
-    retryMilliseconds: MINUTE_MILLISECONDS,
-    onFailure: (error) =>
-      logger.error({ err: messageOf(error) }, 'signing keys not maintained; next try in a minute'),
-  })
-  return {
-    keyRing,
-    stop: async () => {
-      await Promise.all([stopReloading(), stopMaintenance()])
-    },
-  }
-}
-
+/** What this node knows now, and what it cannot use. */
 function describeKeys(logger: Logger, keys: readonly PublishedKey[]): void {
   const byStatus = (status: PublishedKey['status']) =>
     keys.filter((key) => key.status === status).map((key) => key.id)

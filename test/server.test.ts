@@ -190,6 +190,8 @@ describe('starting', () => {
       }
       expect(metrics).toMatch(/^countersign_database_connections\{state="idle"\} [1-9]/m)
       expect(metrics).toMatch(/^nodejs_eventloop_lag_p99_seconds \d/m)
+      expect(metrics).toMatch(/^countersign_signing_key_age_seconds\{algorithm="ES256"\} \d/m)
+      expect(metrics).toMatch(/^countersign_signing_key_rotation_in_seconds\{algorithm="RS256"\} 77\d{5}/m)
     })
     await server.stop()
     await expect(fetch(`http://127.0.0.1:${metricsPort}/metrics`)).rejects.toThrow()

@@ -18,3 +18,9 @@ export type SealingServices = {
   /** Wraps it (src/signing/envelope.ts). */
   keyEncryptionKeys: KeyEncryptionKeys
 }
+
+/** What rules about the server's own keys need besides. */
+export type RotationServices = {
+  /** How old an active signing key becomes before the next one takes its place. */
+  signingKeyRotationDays: number
+}

@@ -27,16 +27,12 @@ import { type AuditAction, type AuditEntry, changesBetween, createdAs, recordCha
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { notFound, requireOperator } from './reach.ts'
 import { operatorOrganizationId } from './resource-servers.ts'
-import type { DirectoryServices, SealingServices } from './services.ts'
+import type { DirectoryServices, RotationServices, SealingServices } from './services.ts'
 
 /** A signing key as it is shown. `dueAt`: when the server itself means to move it on. */
 export type SigningKey = Omit<SigningKeyRow, 'wrappedPrivateKey'> & { dueAt: Date | null }
 
-type Services = Pick<DirectoryServices, 'db' | 'clock'> &
-  SealingServices & {
-    /** How old an active key becomes before the next one takes its place. */
-    signingKeyRotationDays: number
-  }
+type Services = Pick<DirectoryServices, 'db' | 'clock'> & SealingServices & RotationServices
 
 /** All signing keys that there ever were, newest first. Throws Refusal `permission_missing`. */
 export async function listSigningKeys(

@@ -2,7 +2,11 @@ import { Router } from 'express'
 import { allowOnly } from './methods.ts'
 
 /** Why the server should get no requests now. */
-export type Unreadiness = 'draining' | 'database_unreachable' | 'migrations_pending'
+export type Unreadiness =
+  | 'draining'
+  | 'database_unreachable'
+  | 'migrations_pending'
+  | 'signing_key_unreadable'
 
 /**
  * `GET /health/live`: 200 as long as the process runs. `GET /health/ready`: 503 when `findUnreadiness` names a

@@ -13,6 +13,7 @@ const PARAMETERS: Readonly<Record<string, { prefix: IdPrefix; noun: Noun }>> = {
   tok: { prefix: 'tok', noun: 'token' },
   rs: { prefix: 'rs', noun: 'resource server' },
   id: { prefix: 'rss', noun: 'secret' },
+  sig: { prefix: 'sig', noun: 'signing key' },
 }
 
 /**

@@ -2,11 +2,11 @@ import type { TokenRecord } from '../database/queries/grant-records.ts'
 import type { Actor } from '../directory/actor.ts'
 import type { ManagementPermission } from '../directory/management-permissions.ts'
 import type { PageRequest } from '../directory/pages.ts'
-import type { DirectoryServices, SealingServices } from '../directory/services.ts'
+import type { DirectoryServices, RotationServices, SealingServices } from '../directory/services.ts'
 
 /** A request that has been authenticated, permitted and validated. */
 export type Call = {
-  services: DirectoryServices & SealingServices
+  services: DirectoryServices & SealingServices & RotationServices
   actor: Actor
   token: TokenRecord
   /** Ids in the path; each has the form of its kind. */

@@ -1,5 +1,5 @@
 import { type RequestHandler, type Response, Router } from 'express'
-import type { DirectoryServices, SealingServices } from '../directory/services.ts'
+import type { DirectoryServices, RotationServices, SealingServices } from '../directory/services.ts'
 import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
 import { parseBody, readBody } from '../http/json-body.ts'
@@ -63,6 +63,7 @@ import {
   updateServiceAccount,
 } from './routes/service-accounts.ts'
 import { endAllSessions, endSession, listSessions } from './routes/sessions.ts'
+import { listSigningKeys, revokeSigningKey, rotateSigningKeys } from './routes/signing-keys.ts'
 import { listTokens, revokeAllTokens, revokeToken } from './routes/tokens.ts'
 
 const ACCOUNTS = '/organizations/:org/service-accounts'
@@ -144,10 +145,15 @@ export const ROUTES: readonly Route[] = [
   ['GET', `${RESOURCE_SERVER}/keys/:key`, 'resource_servers:read', getResourceServerKey],
   ['PATCH', `${RESOURCE_SERVER}/keys/:key`, 'resource_servers:manage', updateResourceServerKey],
   ['DELETE', `${RESOURCE_SERVER}/keys/:key`, 'resource_servers:manage', revokeResourceServerKey],
+
+  ['GET', '/signing-keys', 'signing_keys:read', listSigningKeys],
+  ['POST', '/signing-keys/rotate', 'signing_keys:manage', rotateSigningKeys],
+  ['POST', '/signing-keys/:sig/revoke', 'signing_keys:manage', revokeSigningKey],
 ]
 
 export type ManagementOptions = DirectoryServices &
-  SealingServices & {
+  SealingServices &
+  RotationServices & {
     inspectToken: (token: string) => Promise<Inspection>
     inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
     /** Also check our own answers against openapi.yaml; on in the tests. */

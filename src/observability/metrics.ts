@@ -36,7 +36,12 @@ export type Metrics = {
   ): void
   /** Registers the gauges of a connection pool. */
   watchPool(pool: Pool): void
+  /** Registers the gauges of the signing keys; `observe` answers those that sign now. */
+  watchSigningKeys(observe: () => readonly SigningKeyObservation[]): void
 }
+
+/** An active signing key: since when it signs, and when another is to take its place; seconds. */
+export type SigningKeyObservation = { algorithm: string; ageSeconds: number; rotationInSeconds: number }
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256]
@@ -88,6 +93,7 @@ export function createMetrics(): Metrics {
     deprecation: (what) => deprecations.inc({ what }),
     batch: (statement, size) => batches.observe({ statement }, size),
     watchPool: (pool) => watchPool(registry, pool),
+    watchSigningKeys: (observe) => watchSigningKeys(registry, observe),
   }
 }
 
@@ -101,6 +107,27 @@ function watchPool(registry: Registry, pool: Pool): void {
       this.set({ state: 'idle' }, pool.idleCount)
       this.set({ state: 'busy' }, pool.totalCount - pool.idleCount)
       this.set({ state: 'waiting' }, pool.waitingCount)
+    },
+  })
+}
+
+function watchSigningKeys(registry: Registry, observe: () => readonly SigningKeyObservation[]): void {
+  new Gauge({
+    name: 'countersign_signing_key_age_seconds',
+    help: 'For how long the active signing key of an algorithm has been signing',
+    labelNames: ['algorithm'],
+    registers: [registry],
+    collect() {
+      for (const { algorithm, ageSeconds } of observe()) this.set({ algorithm }, ageSeconds)
+    },
+  })
+  new Gauge({
+    name: 'countersign_signing_key_rotation_in_seconds',
+    help: 'Time until the next signing key of an algorithm takes over; negative when that is overdue',
+    labelNames: ['algorithm'],
+    registers: [registry],
+    collect() {
+      for (const { algorithm, rotationInSeconds } of observe()) this.set({ algorithm }, rotationInSeconds)
     },
   })
 }

@@ -89,6 +89,17 @@ export function dueAt(key: KeyTurn, keys: readonly KeyTurn[], rotationDays: numb
   return active && next && rotationDueAt(active, next, rotationDays)
 }
 
+/** The keys that sign: for how long they have, and how long until others take over, in seconds. Pure. */
+export function observeActive(keys: readonly KeyTurn[], now: number, rotationDays: number) {
+  return keys
+    .filter((key) => key.status === 'active')
+    .map((key) => ({
+      algorithm: key.algorithm,
+      ageSeconds: (now - (key.activatedAt ?? key.createdAt).getTime()) / 1000,
+      rotationInSeconds: ((dueAt(key, keys, rotationDays) ?? Number.NaN) - now) / 1000,
+    }))
+}
+
 /** From when on a key that stands ready may sign by plan, in milliseconds. Pure. */
 export function readyAt(next: KeyTurn): number {
   return next.createdAt.getTime() + PUBLISHED_AHEAD_SECONDS * 1000

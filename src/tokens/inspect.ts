@@ -5,7 +5,7 @@ import { GROUPS_SCOPE } from '../database/queries/groups.ts'
 import { Refusal } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { normalizeType, parseCompact, type UnverifiedJwt } from '../jwt/compact.ts'
-import type { KeyRing } from '../signing/key-ring.ts'
+import type { KeyRing, VerificationKey } from '../signing/key-ring.ts'
 import { ACCESS_TOKEN_TYPE, digestSecret, isOpaqueToken } from './access-token.ts'
 
 /** Our own tokens stay below, even with every permission and role that the contract has room for. */
@@ -17,6 +17,7 @@ const CLOCK_SKEW_SECONDS = 30
 export type Inactivity =
   | 'malformed'
   | 'signature_invalid'
+  /** It names a signing key that is not published, or not any more. */
   | 'signing_key_ended'
   | 'unknown'
   | 'not_yet_valid'
@@ -61,17 +62,19 @@ export function createTokenInspector(options: TokenInspectorOptions) {
     const jwt = parseOrUndefined(token)
     if (jwt === undefined) return { why: 'malformed' }
     const { client_id: accountId, jti, exp } = jwt.claims
-    if (!(await isSignedByUs(jwt))) return { why: 'signature_invalid' }
+    const key = await options.keyRing.verificationKey(jwt.header.kid ?? '')
+    if (key === undefined)
+      return { why: isId('sig', jwt.header.kid ?? '') ? 'signing_key_ended' : 'signature_invalid' }
+    if (!(await isSignedByUs(jwt, key))) return { why: 'signature_invalid' }
     if (typeof accountId !== 'string' || !isId('acc', accountId)) return { why: 'malformed' }
     if (typeof jti !== 'string' || !isId('tok', jti)) return { why: 'malformed' }
     if (typeof exp !== 'number' || toNumericDate(now) >= exp) return { why: 'expired' }
-    return { accountId, id: jti, signingKeyId: jwt.header.kid ?? '' }
+    return { accountId, id: jti, signingKeyId: key.kid }
   }
 
   /** RFC 9068 §4: type, key and algorithm of one of our access tokens, then the signature, then the issuer. */
-  async function isSignedByUs(jwt: UnverifiedJwt): Promise<boolean> {
-    const key = await options.keyRing.verificationKey(jwt.header.kid ?? '')
-    if (key === undefined || key.algorithm !== jwt.header.alg) return false
+  async function isSignedByUs(jwt: UnverifiedJwt, key: VerificationKey): Promise<boolean> {
+    if (key.algorithm !== jwt.header.alg) return false
     if (normalizeType(jwt.header.typ) !== ACCESS_TOKEN_TYPE) return false
     try {
       await compactVerify(jwt.compact, key.publicKey, { algorithms: [key.algorithm] })

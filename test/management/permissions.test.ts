@@ -68,6 +68,9 @@ const NEEDED: Record<string, string | undefined> = {
   'GET /resource-servers/:rs/keys/:key': 'resource_servers:read',
   'PATCH /resource-servers/:rs/keys/:key': 'resource_servers:manage',
   'DELETE /resource-servers/:rs/keys/:key': 'resource_servers:manage',
+  'GET /signing-keys': 'signing_keys:read',
+  'POST /signing-keys/rotate': 'signing_keys:manage',
+  'POST /signing-keys/:sig/revoke': 'signing_keys:manage',
 }
 
 /** What each built-in role has, written down a second time as well. */

@@ -98,6 +98,8 @@ const WAYS: Record<string, () => Promise<Answer>> = {
   },
   organization_not_empty: () => api('DELETE', `/organizations/${fixture.organizationId}`),
   built_in_protected: async () => api('DELETE', `/resource-servers/${await managementServerId(server)}`),
+  // The keys that stand ready were made with this server.
+  signing_key_not_ready: () => api('POST', '/signing-keys/rotate'),
   body_too_large: () =>
     raw('POST', '/organizations', JSON_TYPE, JSON.stringify({ name: 'x'.repeat(70_000) })),
   media_type_unsupported: () => raw('POST', '/organizations', { 'content-type': 'text/plain' }, '{}'),
