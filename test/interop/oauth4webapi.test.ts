@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import * as oauth from 'oauth4webapi'
 import { type Fixture, startTestServer, type TestServer } from '../support/server.ts'
-import { startNode } from './programs.ts'
+import { createKeyFiles } from './key-files.ts'
+import { runNode, startNode } from './programs.ts'
+import { startSampleApi } from './sample-api.ts'
 
 let server: TestServer
 
@@ -55,6 +57,27 @@ describe.each(['ES256', 'RS256', 'EdDSA'] as const)(
     })
   },
 )
+
+test('oauth4webapi calls an API with a token for a key file, and not once the key is deleted', async () => {
+  const fixture = await server.createFixture({ algorithm: 'ES256' })
+  const api = await startSampleApi(fixture)
+  const keyFiles = createKeyFiles(server)
+  const { path, keyFile } = await keyFiles.download(fixture)
+  const call = (scope: string) => runNode('oauth4webapi/client.js', [path, scope, api.url])
+
+  const called = await call('read write')
+  expect(called).toMatchObject({ code: 0, stderr: '' })
+  expect(JSON.parse(called.stdout)).toEqual({
+    caller: fixture.accountId,
+    key: keyFile.private_key_id,
+    permissions: ['read', 'write'],
+  })
+  expect((await call('read admin')).stderr).toContain('invalid_scope')
+  await server.api('DELETE', `${fixture.accountPath}/keys/${keyFile.private_key_id}`)
+  expect((await call('read')).stderr).toContain('invalid_grant')
+  keyFiles.remove()
+  await api.close()
+})
 
 describe('introspection with oauth4webapi', () => {
   const insecure = { [oauth.allowInsecureRequests]: true }

@@ -5,7 +5,7 @@ import { test } from '@jest/globals'
 import { type Outcome, pathOf, run } from './programs.ts'
 
 /** How to run a program that is none of Node.js; or why it cannot be run here. */
-export type Toolchain<Run = (args: readonly string[]) => Promise<Outcome>> =
+export type Toolchain<Run = (args: readonly string[], env?: Record<string, string>) => Promise<Outcome>> =
   | { run: Run }
   | { missing: string }
 
@@ -25,6 +25,13 @@ const GO_ENVIRONMENT = {
   GOCACHE: `${CACHE}go-build`,
   GOMODCACHE: `${CACHE}go-modules`,
 }
+/** The oldest that is maintained, and named on top of the program. */
+const OLDEST_JAVA = 17
+const SHELL_COMMANDS = [
+  ['bash', '--version'],
+  ['openssl', 'version'],
+  ['curl', '--version'],
+] as const
 /** Fetching from other registries is for continuous integration, and for who asks for it. */
 const MAY_INSTALL = Boolean(process.env.CI || process.env.INTEROP_INSTALL)
 
@@ -77,6 +84,23 @@ export async function findServer(
         stdio: ['ignore', 'pipe', 'pipe'],
       }),
   }
+}
+
+/** The program of `java/`, compiled by the JDK as it starts. */
+export async function findJava(): Promise<Toolchain> {
+  const { code, stdout, stderr } = await run('javac', ['-version'])
+  if (code !== 0) return { missing: 'there is no javac' }
+  const version = Number(/javac (\d+)/.exec(stdout + stderr)?.[1])
+  if (version < OLDEST_JAVA) return { missing: `the JDK is of version ${version}` }
+  return { run: (args) => run('java', [pathOf('java/Client.java'), ...args]) }
+}
+
+/** The program of `shell/`. */
+export async function findShell(): Promise<Toolchain> {
+  for (const [command, flag] of SHELL_COMMANDS) {
+    if ((await run(command, [flag])).code !== 0) return { missing: `there is no ${command}` }
+  }
+  return { run: (args, env = {}) => run('bash', [pathOf('shell/client.sh'), ...args], { env }) }
 }
 
 /**

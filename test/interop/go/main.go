@@ -1,11 +1,11 @@
-// Gets an access token for a key file with golang.org/x/oauth2, the standard client of Go.
+// Calls an API for a key file with golang.org/x/oauth2, the standard client of Go.
 //
-//	go run . key-file.json 'read write'
+//	go run . key-file.json 'read write' https://api.example.com/
 package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"log"
 	"os"
 	"strings"
@@ -24,9 +24,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	token, err := config.TokenSource(context.Background()).Token()
+	// Gets a token, keeps it while it holds, and sends it.
+	answer, err := config.Client(context.Background()).Get(os.Args[3])
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(token.AccessToken)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != 200 {
+		log.Fatalf("%s %s %v", answer.Status, body, err)
+	}
+	os.Stdout.Write(body)
 }

@@ -1,10 +1,10 @@
-// Gets an access token for a key file with google-auth-library, Google's client for Node.js.
+// Calls an API for a key file with google-auth-library, Google's client for Node.js.
 //
-//   node client.js key-file.json 'read write'
+//   node client.js key-file.json 'read write' https://api.example.com/
 import { readFileSync } from 'node:fs'
 import { JWT } from 'google-auth-library'
 
-const [keyFilePath, scope] = process.argv.slice(2)
+const [keyFilePath, scope, api] = process.argv.slice(2)
 const keyFile = JSON.parse(readFileSync(keyFilePath, 'utf8'))
 
 const client = new JWT({
@@ -24,5 +24,6 @@ client.transporter.interceptors.request.add({
   },
 })
 
-const { token } = await client.getAccessToken()
-console.log(token)
+// Gets a token, keeps it while it holds, and sends it.
+const { data } = await client.request({ url: api })
+console.log(JSON.stringify(data))

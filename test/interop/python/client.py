@@ -1,15 +1,15 @@
-"""Gets an access token for a key file with google-auth, Google's client for Python.
+"""Calls an API for a key file with google-auth, Google's client for Python.
 
-    python3 client.py key-file.json 'read write'
+    python3 client.py key-file.json 'read write' https://api.example.com/
 """
 
 import json
 import sys
 
-from google.auth.transport.requests import Request
+from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
 
-key_file_path, scope = sys.argv[1:]
+key_file_path, scope, api = sys.argv[1:]
 with open(key_file_path, encoding="utf-8") as file:
     key_file = json.load(file)
 
@@ -19,5 +19,8 @@ credentials = service_account.Credentials.from_service_account_info(
     # Without this line the assertion is made out to Google, and refused.
     additional_claims={"aud": key_file["token_uri"]},
 )
-credentials.refresh(Request())
-print(credentials.token)
+
+# Gets a token, keeps it while it holds, and sends it.
+answer = AuthorizedSession(credentials).get(api)
+answer.raise_for_status()
+print(answer.text)
