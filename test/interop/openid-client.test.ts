@@ -3,21 +3,25 @@ import * as client from 'openid-client'
 import { type Fixture, startTestServer, type TestServer } from '../support/server.ts'
 import { createKeyFiles, type KeyFiles } from './key-files.ts'
 import { runNode } from './programs.ts'
+import { type SampleApi, startSampleApi } from './sample-api.ts'
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 let server: TestServer
 let fixture: Fixture
+let api: SampleApi
 let keyFiles: KeyFiles
 
 beforeAll(async () => {
   server = await startTestServer()
   fixture = await server.createFixture({ algorithm: 'ES256' })
+  api = await startSampleApi(fixture)
   keyFiles = createKeyFiles(server)
 })
 
 afterAll(async () => {
   keyFiles.remove()
+  await api.close()
   await server.close()
 })
 
@@ -28,33 +32,48 @@ function discover(authentication: client.ClientAuth): Promise<client.Configurati
   })
 }
 
-function introspectAsProgram(token: string) {
+function introspectAsProgram(token: string, { resourceServer }: Fixture) {
   return runNode('openid-client/introspect.js', [], {
     ISSUER: server.issuer,
-    CLIENT_ID: fixture.resourceServer.id,
-    CLIENT_SECRET: fixture.resourceServer.secret,
+    CLIENT_ID: resourceServer.id,
+    CLIENT_SECRET: resourceServer.secret,
     ACCESS_TOKEN: token,
   })
 }
 
-test('openid-client gets a token for a key file and introspects it active, until the key is deleted', async () => {
+test('openid-client calls an API as a client with a key file, until the key is deleted', async () => {
   const { path, keyFile } = await keyFiles.download(fixture)
+  const call = () => runNode('openid-client/client.js', [path, 'read write', api.url])
 
-  const got = await runNode('openid-client/client.js', [path, 'read'])
-  expect(got).toMatchObject({ code: 0, stderr: '' })
-
-  const live = await introspectAsProgram(got.stdout)
-  expect(live).toMatchObject({ code: 0, stderr: '' })
-  expect(JSON.parse(live.stdout)).toMatchObject({
-    active: true,
-    client_id: fixture.accountId,
-    key_id: keyFile.private_key_id,
-    scope: 'read',
-    aud: fixture.resourceServer.identifier,
+  const called = await call()
+  expect(called).toMatchObject({ code: 0, stderr: '' })
+  expect(JSON.parse(called.stdout)).toEqual({
+    caller: fixture.accountId,
+    key: keyFile.private_key_id,
+    permissions: ['read', 'write'],
   })
 
   await server.api('DELETE', `${fixture.accountPath}/keys/${keyFile.private_key_id}`)
-  const ended = await introspectAsProgram(got.stdout)
+  const refused = await call()
+  expect(refused.code).not.toBe(0)
+  expect(refused.stderr).toContain('invalid_client')
+})
+
+test('openid-client introspects a token for its API, until the account is deleted', async () => {
+  const other = await server.createFixture({ algorithm: 'ES256' })
+  const token = await other.getToken({ scope: 'read' })
+  const live = await introspectAsProgram(token, other)
+  expect(live).toMatchObject({ code: 0, stderr: '' })
+  expect(JSON.parse(live.stdout)).toMatchObject({
+    active: true,
+    client_id: other.accountId,
+    key_id: other.keyId,
+    scope: 'read',
+    aud: other.resourceServer.identifier,
+  })
+
+  await server.api('DELETE', other.accountPath)
+  const ended = await introspectAsProgram(token, other)
   expect(JSON.parse(ended.stdout)).toEqual({ active: false })
 })
 

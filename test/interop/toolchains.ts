@@ -95,12 +95,12 @@ export async function findJava(): Promise<Toolchain> {
   return { run: (args) => run('java', [pathOf('java/Client.java'), ...args]) }
 }
 
-/** The program of `shell/`. */
+/** bash, with what the programs of `shell/` call. */
 export async function findShell(): Promise<Toolchain> {
   for (const [command, flag] of SHELL_COMMANDS) {
     if ((await run(command, [flag])).code !== 0) return { missing: `there is no ${command}` }
   }
-  return { run: (args, env = {}) => run('bash', [pathOf('shell/client.sh'), ...args], { env }) }
+  return { run: (args, env = {}) => run('bash', args, { env }) }
 }
 
 /**

@@ -1,19 +1,22 @@
-// Gets an access token with openid-client: discovery, then the JWT bearer grant (RFC 7523).
+// Gets an access token with openid-client: discovery, then client_credentials with a signed assertion
+// (private_key_jwt, RFC 7523 §2.2); and calls an API with it.
 //
-//   node client.js key-file.json 'read write'
-import { randomUUID } from 'node:crypto'
+//   node client.js key-file.json 'read write' https://api.example.com/
 import { readFileSync } from 'node:fs'
-import { importPKCS8, SignJWT } from 'jose'
+import { importPKCS8 } from 'jose'
 import * as client from 'openid-client'
 
-const [keyFilePath, scope] = process.argv.slice(2)
+const [keyFilePath, scope, api] = process.argv.slice(2)
 const keyFile = JSON.parse(readFileSync(keyFilePath, 'utf8'))
 
 const config = await client.discovery(
   new URL(keyFile.issuer),
   keyFile.client_id,
   undefined,
-  client.None(), // the assertion is the proof: this grant needs no client authentication
+  client.PrivateKeyJwt({
+    key: await importPKCS8(keyFile.private_key, 'RS256'),
+    kid: keyFile.private_key_id,
+  }),
   {
     algorithm: 'oauth2',
     // Only while you try things out: an issuer on your own machine without TLS.
@@ -21,18 +24,6 @@ const config = await client.discovery(
   },
 )
 
-const assertion = await new SignJWT()
-  .setProtectedHeader({ alg: 'RS256', kid: keyFile.private_key_id })
-  .setIssuer(keyFile.client_id)
-  .setSubject(keyFile.client_id)
-  .setAudience(config.serverMetadata().issuer)
-  .setJti(randomUUID())
-  .setIssuedAt()
-  .setExpirationTime('1 minute')
-  .sign(await importPKCS8(keyFile.private_key, 'RS256'))
-
-const tokens = await client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:jwt-bearer', {
-  assertion,
-  scope,
-})
-console.log(tokens.access_token)
+const { access_token: token } = await client.clientCredentialsGrant(config, { scope })
+const answer = await client.fetchProtectedResource(config, token, new URL(api), 'GET')
+console.log(await answer.text())
