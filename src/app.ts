@@ -21,12 +21,14 @@ import { findMemberships } from './database/queries/groups.ts'
 import { findIntrospectionCallers, type SecretLookup } from './database/queries/introspection-callers.ts'
 import { findIssuers, type IssuerLookup } from './database/queries/issuers.ts'
 import { type CallerLookup, findCallers } from './database/queries/resource-server-keys.ts'
+import { findAnswerAlgorithms } from './database/queries/resource-servers.ts'
 import {
   type AccountJtiUse,
   type CallerJtiUse,
   claimAccountJtis,
   claimCallerJtis,
 } from './database/queries/used-jtis.ts'
+import { revokeOwnToken } from './directory/issued-tokens.ts'
 import { createKeyPairGenerator } from './directory/key-pair.ts'
 import { createRefusalTrail } from './directory/refusal-trail.ts'
 import type { RefusedAction } from './directory/refusals.ts'
@@ -48,7 +50,7 @@ import type { KeyEncryptionKeys } from './signing/envelope.ts'
 import type { KeyRing } from './signing/key-ring.ts'
 import { digestSecret } from './tokens/access-token.ts'
 import { MAX_GROUPS } from './tokens/group-claims.ts'
-import { createTokenInspector } from './tokens/inspect.ts'
+import { createTokenInspector, createTokenLocator } from './tokens/inspect.ts'
 import { createApiTokenInspector } from './tokens/inspect-api-token.ts'
 import { createTokenIssuer } from './tokens/issue.ts'
 
@@ -121,12 +123,17 @@ export function createApp(options: AppOptions): Express {
     (uses: readonly CallerJtiUse[]) => claimCallerJtis(connection.pool, clock.now(), uses),
     batching('claim_caller_jtis'),
   )
+  const findAnswerAlgorithm = createBatch(
+    (ids: readonly string[]) => findAnswerAlgorithms(connection.pool, ids),
+    batching('find_answer_algorithms'),
+  )
   const findCaller = createBatch(
     (lookups: readonly SecretLookup[]) => findIntrospectionCallers(connection.pool, lookups),
     batching('find_callers'),
   )
 
-  const inspectToken = createTokenInspector({ issuer, keyRing, clock, findToken })
+  const locateToken = createTokenLocator({ issuer, keyRing, clock, findToken })
+  const inspectToken = createTokenInspector({ clock, locateToken })
   const inspectApiToken = createApiTokenInspector({ clock, findApiToken })
   const onBug = (error: unknown, res: Response): void => {
     options.logger.error({ err: error, requestId: contextOf(res).requestId }, 'unexpected error')
@@ -150,14 +157,23 @@ export function createApp(options: AppOptions): Express {
     claimAccountJti,
     verifyGrant: createGrantVerifier({ verifyAssertion, findIssuer, audiences: endpoints }),
     issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant, findMembership }),
+    locateToken,
+    revokeToken: (account, tokenId, request) =>
+      revokeOwnToken({ db: connection.db, clock }, account, tokenId, request),
     inspectToken,
     inspectApiToken,
     verifyCallerAssertion: createCallerVerifier({ verifyAssertion, findCaller: findCallerKeys, issuer }),
     claimCallerJti,
+    clock,
+    findAnswerAlgorithm,
     findResourceServerBySecret: (named, secret) =>
       findCaller({ named, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
     trail: createTrail({ action: 'token.refused', askedBy: 'sender of a token request' }),
+    revocationTrail: createTrail({
+      action: 'token.revocation_refused',
+      askedBy: 'sender of a revocation request',
+    }),
     onBug,
   })
   const management = createManagementRouter({

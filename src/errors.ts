@@ -7,6 +7,7 @@ export type Reason =
   | CredentialReason
   | AssertionReason
   | GrantReason
+  | RevocationReason
   | DirectoryReason
   | SignInReason
 
@@ -68,6 +69,9 @@ export type GrantReason =
   | 'target_malformed'
   | 'target_not_allowed'
   | 'target_ambiguous'
+
+/** Which token a client may revoke (RFC 7009 §2.1, §2.2.1). */
+export type RevocationReason = 'token_not_own' | 'token_type_unsupported'
 
 /** The rules of the directory, met only through the management API and the console. */
 export type DirectoryReason =

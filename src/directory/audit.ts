@@ -17,7 +17,7 @@ export type AuditAction =
   | `role.${'created' | 'updated' | 'deleted'}`
   | `group.${'created' | 'updated' | 'deleted'}`
   | `key.${'created' | 'updated' | 'disabled' | 'enabled' | 'revoked'}`
-  | `token.${'revoked' | 'refused'}`
+  | `token.${'revoked' | 'refused' | 'revocation_refused'}`
   | `resource_server.${'created' | 'updated' | 'deleted'}`
   | `resource_server_secret.${'created' | 'deleted'}`
   | `resource_server_key.${'created' | 'updated' | 'disabled' | 'enabled' | 'revoked'}`

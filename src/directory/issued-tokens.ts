@@ -1,3 +1,4 @@
+import type { Trx } from '../database/connect.ts'
 import { updateAccount } from '../database/queries/accounts.ts'
 import {
   findGrantRecord,
@@ -6,8 +7,8 @@ import {
 } from '../database/queries/grant-records.ts'
 import type { GrantRecordRow } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
-import type { Actor } from './actor.ts'
-import { changesBetween, recordChanges } from './audit.ts'
+import type { Actor, RequestFacts } from './actor.ts'
+import { type AuditActor, changesBetween, recordChanges } from './audit.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { notFound } from './reach.ts'
 import { type AccountPath, getServiceAccount, lockServiceAccount } from './service-account-reach.ts'
@@ -39,20 +40,44 @@ export async function revokeToken(
   await transact(db, async (trx) => {
     const now = clock.now()
     const { organization, account } = await lockServiceAccount(trx, actor, path)
-    if ((await markRevoked(trx, account.id, tokenId, now)) === undefined) {
-      if ((await findGrantRecord(trx, account.id, tokenId, now)) === undefined)
-        throw notFound('token', tokenId)
+    if (await revoke(trx, actor, { accountId: account.id, organizationId: organization.id, tokenId }, now))
       return
-    }
-    await recordChanges(trx, actor, now, [
-      {
-        organizationId: organization.id,
-        action: 'token.revoked',
-        target: { id: tokenId, kind: 'token', name: null },
-        changes: changesBetween({ revokedAt: null }, { revokedAt: new Date(now) }) ?? null,
-      },
-    ])
+    if ((await findGrantRecord(trx, account.id, tokenId, now)) === undefined) throw notFound('token', tokenId)
   })
+}
+
+/**
+ * The same by the account to which the token was issued, which needs no permission for it (RFC 7009). Answers whether
+ * there was a token to end.
+ */
+export function revokeOwnToken(
+  { db, clock }: Services,
+  account: { accountId: string; accountName: string; organizationId: string },
+  tokenId: string,
+  request: RequestFacts,
+): Promise<boolean> {
+  const { accountId, accountName, organizationId } = account
+  const actor: AuditActor = { accountId, kind: 'service_account', name: accountName, request }
+  return transact(db, (trx) => revoke(trx, actor, { accountId, organizationId, tokenId }, clock.now()))
+}
+
+/** Marks a token revoked, and records it, unless it was over already. */
+async function revoke(
+  trx: Trx,
+  actor: AuditActor,
+  { accountId, organizationId, tokenId }: { accountId: string; organizationId: string; tokenId: string },
+  now: number,
+): Promise<boolean> {
+  if ((await markRevoked(trx, accountId, tokenId, now)) === undefined) return false
+  await recordChanges(trx, actor, now, [
+    {
+      organizationId,
+      action: 'token.revoked',
+      target: { id: tokenId, kind: 'token', name: null },
+      changes: changesBetween({ revokedAt: null }, { revokedAt: new Date(now) }) ?? null,
+    },
+  ])
+  return true
 }
 
 /**

@@ -6,7 +6,10 @@ import type { RequestFacts } from './actor.ts'
 import { recordChanges } from './audit.ts'
 
 /** What was refused, and what the trail calls whoever asked. */
-export type RefusedAction = { action: 'token.refused' | 'administrator.sign_in_refused'; askedBy: string }
+export type RefusedAction = {
+  action: 'token.refused' | 'token.revocation_refused' | 'administrator.sign_in_refused'
+  askedBy: string
+}
 
 /** Whom refused requests have named. */
 export type RefusedAccount = {

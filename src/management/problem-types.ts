@@ -163,7 +163,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'token_missing':
     case 'scope_insufficient':
       return INTERNAL_ERROR
-    // Assertions and grants are judged at the token endpoint alone: met here, they are a bug.
+    // Assertions, grants and revocations are judged at the OAuth endpoints alone: met here, they are a bug.
     case 'assertion_too_large':
     case 'assertion_malformed':
     case 'assertion_type_unexpected':
@@ -194,6 +194,8 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'target_malformed':
     case 'target_not_allowed':
     case 'target_ambiguous':
+    case 'token_not_own':
+    case 'token_type_unsupported':
       return INTERNAL_ERROR
   }
 }

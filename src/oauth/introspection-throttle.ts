@@ -20,7 +20,7 @@ export type IntrospectionThrottle = {
    * them. About tokens that exist the caller is answered all the same: whoever sends an API made-up tokens
    * must not be able to close it to everybody else.
    */
-  assertNotFishing(resourceServerId: string, inspection: Inspection): Promise<void>
+  assertNotFishing(callerId: string, inspection: Inspection): Promise<void>
 }
 
 /**
@@ -40,9 +40,9 @@ export function createIntrospectionThrottle(): IntrospectionThrottle {
         throw rejection === undefined ? error : tooMany(rejection.msBeforeNext)
       }
     },
-    async assertNotFishing(resourceServerId, inspection) {
+    async assertNotFishing(callerId, inspection) {
       if (inspection.active || (inspection.why !== 'unknown' && inspection.why !== 'malformed')) return
-      const rejection = await consume(unknownTokens, resourceServerId)
+      const rejection = await consume(unknownTokens, callerId)
       if (rejection !== undefined) throw tooMany(rejection.msBeforeNext)
     },
   }

@@ -1,13 +1,18 @@
-import type { RequestHandler } from 'express'
-import { toNumericDate } from '../clock.ts'
+import type { Request, RequestHandler, Response } from 'express'
+import { type Clock, toNumericDate } from '../clock.ts'
 import type { TokenRecord } from '../database/queries/grant-records.ts'
+import type { SigningAlgorithm } from '../database/tables.ts'
+import { Refusal } from '../errors.ts'
 import { findOne, parseForm, requireOne } from '../http/form.ts'
 import { contextOf, noteFacts } from '../http/request-context.ts'
+import type { KeyRing, SigningKey } from '../signing/key-ring.ts'
 import { looksLikeApiToken } from '../tokens/api-token.ts'
 import type { Inspection } from '../tokens/inspect.ts'
 import type { Presenter } from '../tokens/inspect-api-token.ts'
+import { INTROSPECTION_ANSWER_TYPE, signIntrospectionAnswer } from '../tokens/introspection-answer.ts'
 import {
   authenticateIntrospectionCaller,
+  type IntrospectionCaller,
   type IntrospectionCallerServices,
   UNSEEN,
 } from './introspection-caller.ts'
@@ -18,11 +23,18 @@ export type IntrospectionServices = IntrospectionCallerServices & {
   issuer: string
   inspectApiToken: (token: string, resourceServerId: string, presenter: Presenter) => Promise<Inspection>
   throttle: IntrospectionThrottle
+  clock: Clock
+  keyRing: Pick<KeyRing, 'activeKey'>
+  /** With which algorithm a resource server wants its answers signed; undefined when it is gone. */
+  findAnswerAlgorithm: (resourceServerId: string) => Promise<SigningAlgorithm | undefined>
 }
+
+const SIGNED = `application/${INTROSPECTION_ANSWER_TYPE}`
 
 /**
  * The introspection endpoint (RFC 7662): authenticate the caller, find the token, tell the caller about it if
- * it is the token's audience. Every other answer is the same `{"active":false}`, and says no more.
+ * it is the token's audience. Every other answer is the same `{"active":false}`, and says no more. Whoever asks for
+ * it by `Accept` gets the same as a signed JWT (RFC 9701).
  */
 export function createIntrospectionEndpoint(services: IntrospectionServices): RequestHandler {
   return async (req, res) => {
@@ -33,16 +45,49 @@ export function createIntrospectionEndpoint(services: IntrospectionServices): Re
     )
     const token = requireOne(form, 'token')
     findOne(form, 'token_type_hint')
-    const inspection = looksLikeApiToken(token)
-      ? await services.inspectApiToken(token, caller.resourceServerId, UNSEEN)
-      : await services.inspectToken(token)
+    const [inspection, signingKey] = await Promise.all([
+      looksLikeApiToken(token)
+        ? services.inspectApiToken(token, caller.resourceServerId, UNSEEN)
+        : services.inspectToken(token),
+      prefersSigned(req) ? findSigningKey(caller, services) : undefined,
+    ])
     await services.throttle.assertNotFishing(caller.resourceServerId, inspection)
 
     const isAudience = inspection.active && inspection.token.resourceServerId === caller.resourceServerId
     noteFacts(res, { callerId: caller.resourceServerId, via: caller.via, ...toFacts(inspection, isAudience) })
     noStore(res)
-    res.json(isAudience ? toActiveAnswer(inspection.token, services.issuer) : { active: false })
+    const answer = isAudience ? toActiveAnswer(inspection.token, services.issuer) : { active: false }
+    if (signingKey === undefined) res.json(answer)
+    else await sendSigned(res, answer, caller, signingKey, services)
   }
+}
+
+/** RFC 9701 §4. Whoever takes either, or does not say, gets JSON. */
+function prefersSigned(req: Request): boolean {
+  return req.accepts('application/json', SIGNED) === SIGNED
+}
+
+async function findSigningKey(
+  { resourceServerId }: IntrospectionCaller,
+  { findAnswerAlgorithm, keyRing }: IntrospectionServices,
+): Promise<SigningKey> {
+  const algorithm = await findAnswerAlgorithm(resourceServerId)
+  if (algorithm !== undefined) return keyRing.activeKey(algorithm)
+  throw new Refusal('credentials_invalid', { resourceServerId, fact: 'ended meanwhile' }, { scheme: 'basic' })
+}
+
+async function sendSigned(
+  res: Response,
+  answer: Record<string, unknown>,
+  { resourceServerId }: IntrospectionCaller,
+  key: SigningKey,
+  { issuer, clock }: IntrospectionServices,
+): Promise<void> {
+  const claims = { iss: issuer, aud: resourceServerId, iat: toNumericDate(clock.now()) }
+  const jwt = await signIntrospectionAnswer({ ...claims, token_introspection: answer }, key)
+  // Not by `send`, which would add a charset: a JWT has none.
+  res.setHeader('Content-Type', SIGNED)
+  res.end(jwt)
 }
 
 /** The members of RFC 7662 §2.2 and of http-contract, times as whole seconds. */

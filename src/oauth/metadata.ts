@@ -1,15 +1,18 @@
 import { ASSERTION_ALGORITHMS } from '../assertion/keys.ts'
 import { managementIdentifier } from '../directory/installation.ts'
 import { MANAGEMENT_PERMISSIONS } from '../directory/management-permissions.ts'
+import { SIGNING_ALGORITHMS } from '../signing/lifecycle.ts'
 import { TOKEN_ENDPOINT_METHODS } from './client-authentication.ts'
 import { GRANTS } from './grants/index.ts'
 import { INTROSPECTION_METHODS } from './introspection-caller.ts'
+import { REVOCATION_METHODS } from './revocation.ts'
 
 /** Where the endpoints are, as clients must name them. All configured, none taken from a request. */
 export type Endpoints = {
   issuer: string
   tokenEndpoint: string
   introspectionEndpoint: string
+  revocationEndpoint: string
   jwksUri: string
 }
 
@@ -19,6 +22,7 @@ export function toEndpoints(issuer: string): Endpoints {
     issuer,
     tokenEndpoint: `${issuer}/oauth/token`,
     introspectionEndpoint: `${issuer}/oauth/introspect`,
+    revocationEndpoint: `${issuer}/oauth/revoke`,
     jwksUri: `${issuer}/.well-known/jwks.json`,
   }
 }
@@ -33,6 +37,7 @@ export function toMetadata(endpoints: Endpoints): Record<string, unknown> {
     issuer: endpoints.issuer,
     token_endpoint: endpoints.tokenEndpoint,
     introspection_endpoint: endpoints.introspectionEndpoint,
+    revocation_endpoint: endpoints.revocationEndpoint,
     jwks_uri: endpoints.jwksUri,
     response_types_supported: ['none'],
     grant_types_supported: GRANTS.map((grant) => grant.grantType),
@@ -40,6 +45,9 @@ export function toMetadata(endpoints: Endpoints): Record<string, unknown> {
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
     introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    introspection_signing_alg_values_supported: SIGNING_ALGORITHMS,
+    revocation_endpoint_auth_methods_supported: REVOCATION_METHODS,
+    revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     service_documentation: `${endpoints.issuer}/docs`,
     protected_resources: [managementIdentifier(endpoints.issuer)],
   }

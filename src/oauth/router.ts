@@ -13,14 +13,17 @@ import { JWKS_CACHE_SECONDS } from '../signing/lifecycle.ts'
 import { createForwardAuthEndpoint } from './forward-auth.ts'
 import { createIntrospectionEndpoint, type IntrospectionServices } from './introspection.ts'
 import { type Endpoints, toMetadata, toResourceMetadata } from './metadata.ts'
+import { createRevocationEndpoint, type RevocationServices } from './revocation.ts'
 import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
 import { sendOAuthError, sendOAuthRefusal } from './wire.ts'
 
 export type OAuthServices = TokenEndpointServices &
-  IntrospectionServices & {
+  IntrospectionServices &
+  RevocationServices & {
     endpoints: Endpoints
     keyRing: KeyRing
     trail: RefusalTrail
+    revocationTrail: RefusalTrail
     /** Called for every error that is not a refusal: a bug. */
     onBug: (error: unknown, res: Response) => void
   }
@@ -38,6 +41,7 @@ export function createOAuthRouter(services: OAuthServices): Router {
     .route('/oauth/introspect')
     .post(readBody, createIntrospectionEndpoint(services))
     .all(allowOnly('POST'))
+  router.route('/oauth/revoke').post(readBody, createRevocationEndpoint(services)).all(allowOnly('POST'))
   router
     .route('/oauth/forward-auth')
     .get(createForwardAuthEndpoint(services, 204))
@@ -49,6 +53,7 @@ export function createOAuthRouter(services: OAuthServices): Router {
     .get(async (_req, res) => sendPublic(res, await services.keyRing.jwks(), 'application/jwk-set+json'))
     .all(allowOnly('GET', 'HEAD'))
   router.use('/oauth/token', noteInTrail(services.trail))
+  router.use('/oauth/revoke', noteInTrail(services.revocationTrail))
   router.use('/oauth', refuseUnknown, answerErrors(services.onBug))
   router.use('/.well-known', answerErrors(services.onBug))
   return router

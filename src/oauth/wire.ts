@@ -143,6 +143,14 @@ function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): W
       return invalidTarget('The resource must be an absolute URI without a fragment.')
     case 'target_not_allowed':
       return invalidTarget('The resource is not one that the account has access to.')
+    case 'token_not_own':
+      return invalidGrant('The token was issued to another client.')
+    case 'token_type_unsupported':
+      return {
+        status: 400,
+        error: 'unsupported_token_type',
+        description: 'Tokens of this type cannot be revoked here.',
+      }
     case 'target_ambiguous':
       return invalidTarget('Name one resource server with the resource parameter.')
   }

@@ -7,6 +7,7 @@ import type { EndpointName, Metrics } from './metrics.ts'
 const ENDPOINTS: readonly (readonly [RegExp, EndpointName])[] = [
   [/^\/oauth\/token$/, 'token'],
   [/^\/oauth\/introspect$/, 'introspect'],
+  [/^\/oauth\/revoke$/, 'revoke'],
   [/^\/oauth\/forward-auth(\/envoy)?$/, 'forward_auth'],
   [/^\/\.well-known\//, 'discovery'],
   [/^\/api\//, 'management'],

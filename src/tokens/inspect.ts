@@ -33,7 +33,10 @@ export type Inspection =
   | { active: true; token: TokenRecord }
   | { active: false; why: Inactivity; tokenId?: string }
 
-export type TokenInspectorOptions = {
+/** The record of a token that is well formed, ours and not over; or why there is none to look at. */
+export type LocatedToken = { token: TokenRecord } | { why: Inactivity }
+
+export type TokenLocatorOptions = {
   issuer: string
   keyRing: KeyRing
   clock: Clock
@@ -42,19 +45,15 @@ export type TokenInspectorOptions = {
 }
 
 /**
- * Builds the inspection of access tokens, JWT and opaque alike: form and signature first, then one read of
- * what the database says now. Nothing is remembered between two inspections (promise 1). Used by
- * introspection and by the management API.
+ * Builds the search for access tokens, JWT and opaque alike: form and signature first, then one read of what the
+ * database says now. What it finds need not be active.
  */
-export function createTokenInspector(options: TokenInspectorOptions) {
-  return async function inspectToken(token: string): Promise<Inspection> {
-    const now = options.clock.now()
-    const lookup = await toLookup(token, now)
-    if ('why' in lookup) return { active: false, ...lookup }
+export function createTokenLocator(options: TokenLocatorOptions) {
+  return async function locateToken(token: string): Promise<LocatedToken> {
+    const lookup = await toLookup(token, options.clock.now())
+    if ('why' in lookup) return lookup
     const record = await options.findToken(lookup)
-    if (record === undefined) return { active: false, why: 'unknown' }
-    const why = findInactivity(record, now)
-    return why === undefined ? { active: true, token: record } : { active: false, why, tokenId: record.id }
+    return record === undefined ? { why: 'unknown' } : { token: record }
   }
 
   async function toLookup(token: string, now: number): Promise<TokenLookup | { why: Inactivity }> {
@@ -82,6 +81,25 @@ export function createTokenInspector(options: TokenInspectorOptions) {
       return false
     }
     return jwt.claims.iss === options.issuer
+  }
+}
+
+/**
+ * Builds the inspection of access tokens. Nothing is remembered between two inspections (promise 1). Used by
+ * introspection and by the management API.
+ */
+export function createTokenInspector(options: {
+  clock: Clock
+  locateToken: (token: string) => Promise<LocatedToken>
+}) {
+  return async function inspectToken(token: string): Promise<Inspection> {
+    const now = options.clock.now()
+    const located = await options.locateToken(token)
+    if ('why' in located) return { active: false, ...located }
+    const why = findInactivity(located.token, now)
+    return why === undefined
+      ? { active: true, ...located }
+      : { active: false, why, tokenId: located.token.id }
   }
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { connectDatabase } from '../../src/database/connect.ts'
+import { asClient, byAssertion } from '../support/client-assertions.ts'
 import { clusterConnection } from '../support/cluster.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type DatabaseLink, openDatabaseLink } from '../support/database-link.ts'
@@ -56,6 +57,18 @@ test('[6749-5.2-6] while the database is cut off, the answer is to try again, no
   expect((await fixture.introspect(token)).body).toMatchObject({ active: true })
   expect((await askAsProxy(token)).status).toBe(204)
   expect(await countGrants()).toBe(before + 1)
+})
+
+test('[7009-2.2-3] while the database is cut off, nobody is made believe that a token has ended', async () => {
+  const token = await fixture.getToken()
+  const assertion = await asClient(server, fixture).assertion()
+  const revoke = () => server.post('/oauth/revoke', { token, ...byAssertion(assertion) })
+  await link.cut()
+  await expectUnavailable(await revoke())
+  await link.restore()
+  expect((await fixture.introspect(token)).body).toMatchObject({ active: true })
+  expect((await revoke()).status).toBe(200)
+  expect((await fixture.introspect(token)).body).toEqual({ active: false })
 })
 
 test('[6749-5.2-6] a connection that breaks while the grant is written leaves nothing half-issued', async () => {

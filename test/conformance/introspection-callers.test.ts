@@ -65,7 +65,7 @@ describe('failed client credentials are answered 401 with a challenge', () => {
     expectRefusal(answer, 401, 'invalid_client')
   })
 
-  test('[7662-2.1-2] a client assertion is refused: it is not a method that is advertised', async () => {
+  test('[7662-2.1-2] a client assertion of an account is refused: it is no resource server', async () => {
     const answer = await server.post(ENDPOINT, {
       token: await fixture.getToken(),
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',

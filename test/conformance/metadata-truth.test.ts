@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { SignJWT } from 'jose'
 import { type ApiToken, basic, createApiToken } from '../support/api-tokens.ts'
 import { asClient, byAssertion, createCaller, type Signer } from '../support/client-assertions.ts'
-import { createKeyPair, signCompact } from '../support/jwt.ts'
+import { createKeyPair, decode, signCompact } from '../support/jwt.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { expectRefusal } from './support.ts'
 
@@ -149,6 +149,9 @@ describe('every advertised member is one that is known here, and works', () => {
       introspection_endpoint_auth_methods_supported: AUTH_METHODS,
       token_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      introspection_signing_alg_values_supported: ALGORITHMS,
+      revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+      revocation_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       response_types_supported: ['none'],
       // Held by the tests of the management API's own metadata.
       protected_resources: [`${server.issuer}/api/v1`],
@@ -220,6 +223,38 @@ describe('at the introspection endpoint', () => {
     else expectRefusal(answer, /^client_secret|_jwt$/.test(method) ? 401 : 400, 'invalid_client')
   })
 })
+
+describe('at the revocation endpoint', () => {
+  test.each(AUTH_METHODS)('[8414-ext-2] %s works exactly if it is advertised', async (method) => {
+    const token = await fixture.getToken()
+    const parties = { client: account(), signer: signers.token }
+    const answer = await authenticate('/oauth/revoke', { token }, method, parties)
+    const isAdvertised = document.revocation_endpoint_auth_methods_supported?.includes(method)
+    if (isAdvertised) expect(answer.status).toBe(200)
+    else expectRefusal(answer, method === 'Bearer' ? 401 : 400, 'invalid_client')
+    expect((await fixture.introspect(token)).body.active).toBe(!isAdvertised)
+  })
+})
+
+test.each(ALGORITHMS)(
+  '[8414-ext-2] introspection answers can be signed with %s exactly if it is advertised',
+  async (algorithm) => {
+    const path = `/resource-servers/${fixture.resourceServer.id}`
+    const { status } = await server.api('PATCH', path, { introspection_signing_algorithm: algorithm })
+    const isAdvertised = document.introspection_signing_alg_values_supported?.includes(algorithm)
+    expect(status).toBe(isAdvertised ? 200 : 422)
+    if (!isAdvertised) return
+    const answer = await server.post(
+      '/oauth/introspect',
+      { token: 'x' },
+      {
+        authorization: fixture.resourceServer.authorization,
+        accept: 'application/token-introspection+jwt',
+      },
+    )
+    expect(decode(answer.text).header.alg).toBe(algorithm)
+  },
+)
 
 describe.each(['token', 'introspection'] as const)('the algorithms of assertions at %s', (endpoint) => {
   const keysOf = () =>

@@ -36,6 +36,7 @@ describe('the document', () => {
       issuer: server.issuer,
       token_endpoint: `${server.issuer}/oauth/token`,
       introspection_endpoint: `${server.issuer}/oauth/introspect`,
+      revocation_endpoint: `${server.issuer}/oauth/revoke`,
       response_types_supported: ['none'],
     })
     expect(document).not.toHaveProperty('authorization_endpoint')
@@ -95,7 +96,6 @@ describe('the document', () => {
       'dpop_signing_alg_values_supported',
       'tls_client_certificate_bound_access_tokens',
       'mtls_endpoint_aliases',
-      'introspection_signing_alg_values_supported',
     ]
     expect(notBuilt.filter((member) => member in document)).toEqual([])
     expect((await fetch(document.service_documentation as string)).status).toBe(200)

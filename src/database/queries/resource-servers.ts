@@ -1,4 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Pool } from '../connect.ts'
 import type {
   Database,
   ResourceServerRow,
@@ -51,6 +52,23 @@ export function findResourceServer(db: Kysely<Database>, id: string): Promise<Re
 /** The management API as a resource server; there is one once the server was installed. */
 export function findBuiltInResourceServer(db: Kysely<Database>): Promise<ResourceServer | undefined> {
   return resourceServers(db).where('rs.builtIn', '=', true).executeTakeFirst()
+}
+
+/**
+ * With which algorithms resource servers want their introspection answers signed. Answers in the order given;
+ * undefined where there is no such resource server.
+ */
+export async function findAnswerAlgorithms(
+  pool: Pool,
+  ids: readonly string[],
+): Promise<(SigningAlgorithm | undefined)[]> {
+  const { rows } = await pool.query<{ id: string; algorithm: SigningAlgorithm }>({
+    name: 'find-answer-algorithms',
+    text: 'select id, introspection_signing_algorithm as algorithm from resource_servers where id = any($1)',
+    values: [ids],
+  })
+  const algorithms = new Map(rows.map(({ id, algorithm }) => [id, algorithm]))
+  return ids.map((id) => algorithms.get(id))
 }
 
 /** Holds a resource server until the transaction ends, so that two changes to it follow one another. */
