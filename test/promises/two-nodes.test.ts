@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { eventually } from '../support/eventually.ts'
@@ -58,6 +59,28 @@ async function ask(node: Node, keyFile: KeyFile, assertion?: string): Promise<An
     grant_type: JWT_BEARER,
     assertion: assertion ?? (await signWithKeyFile(keyFile)),
   })
+}
+
+/** A resource server’s key, in the form of a key file. */
+async function createCaller(): Promise<{ keyFile: KeyFile; path: string }> {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const keys = `/resource-servers/${resourceServer.id}/keys`
+  const key = await must(
+    cluster.api(first!, 'POST', keys, { public_key: publicKey.export({ type: 'spki', format: 'pem' }) }),
+  )
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  return {
+    keyFile: { client_id: resourceServer.id, private_key_id: key.id, private_key: pem },
+    path: `${keys}/${key.id}`,
+  }
+}
+
+/** The form members of a client assertion. */
+async function authentication(keyFile: KeyFile): Promise<Record<string, string>> {
+  return {
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: await signWithKeyFile(keyFile, { exp: Math.floor(Date.now() / 1000) + 60 }),
+  }
 }
 
 async function isActive(node: Node, token: string): Promise<boolean> {
@@ -122,6 +145,27 @@ describe('revocation is immediate on every node (promise 1)', () => {
     expect(await isActive(second!, kept!)).toBe(true)
   })
 
+  test('an account that ends its own token ends it on the other node (RFC 7009)', async () => {
+    const account = await createAccount()
+    const [ended, kept] = await Promise.all([ask(second!, account.keyFile), ask(second!, account.keyFile)])
+    for (const token of [ended.body.access_token, kept.body.access_token])
+      expect(await isActive(second!, token)).toBe(true)
+    const form = { token: ended.body.access_token, ...(await authentication(account.keyFile)) }
+    expect((await first!.post('/oauth/revoke', form)).status).toBe(200)
+    expect(await isActive(second!, ended.body.access_token)).toBe(false)
+    expect(await isActive(first!, ended.body.access_token)).toBe(false)
+    expect(await isActive(second!, kept.body.access_token)).toBe(true)
+  })
+
+  test('a key of a resource server that is disabled on one node authenticates nobody on the other', async () => {
+    const caller = await createCaller()
+    const askAs = async (node: Node) =>
+      (await node.post('/oauth/introspect', { token: 'x', ...(await authentication(caller.keyFile)) })).status
+    expect([await askAs(first!), await askAs(second!)]).toEqual([200, 200])
+    await must(cluster.api(first!, 'PATCH', caller.path, { status: 'disabled' }))
+    expect([await askAs(second!), await askAs(first!)]).toEqual([401, 401])
+  })
+
   test('revoking all tokens of an account ends them all, and the key still gets new ones', async () => {
     const account = await createAccount()
     const before = (await ask(second!, account.keyFile)).body.access_token
@@ -156,6 +200,46 @@ describe('an assertion with a jti is accepted once (promise 2)', () => {
         new Set(answers.filter((answer) => answer.status !== 200).map((answer) => answer.body.error)),
       ).toEqual(new Set(['invalid_grant']))
     }
+  })
+
+  test('[7523-3.7b] of 20 parallel authentications with one client assertion over two nodes exactly one is accepted, wherever it is used', async () => {
+    const account = await createAccount()
+    const uses: ((node: Node, form: Record<string, string>) => Promise<Answer>)[] = [
+      (node, form) => node.post('/oauth/token', { grant_type: 'client_credentials', ...form }),
+      (node, form) => node.post('/oauth/revoke', { token: 'x', ...form }),
+      async (node, form) =>
+        node.post('/oauth/token', {
+          grant_type: JWT_BEARER,
+          assertion: await signWithKeyFile(account.keyFile),
+          ...form,
+        }),
+    ]
+    for (let round = 0; round < 5; round++) {
+      const form = await authentication(account.keyFile)
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          uses[index % uses.length]!(index % 2 === 0 ? first! : second!, form),
+        ),
+      )
+      expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1)
+      expect(
+        new Set(answers.filter((answer) => answer.status !== 200).map((answer) => answer.body.error)),
+      ).toEqual(new Set(['invalid_client']))
+    }
+  })
+
+  test('[7523-3.7b] a resource server’s assertion is accepted once, over two nodes and a restart', async () => {
+    const caller = await createCaller()
+    const form = { token: 'x', ...(await authentication(caller.keyFile)) }
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        (index % 2 === 0 ? first! : second!).post('/oauth/introspect', form),
+      ),
+    )
+    expect(answers.filter((answer) => answer.status === 200)).toHaveLength(1)
+    await second!.kill()
+    await second!.start()
+    expect((await second!.post('/oauth/introspect', form)).body.error).toBe('invalid_client')
   })
 
   test('a replay is refused by a node that was killed and started again', async () => {
