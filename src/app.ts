@@ -1,4 +1,5 @@
-import express, { type ErrorRequestHandler, type Express, type Response } from 'express'
+import type { RequestListener } from 'node:http'
+import express, { type ErrorRequestHandler, type Response } from 'express'
 import type { Logger } from 'pino'
 import { createCallerVerifier, createClientVerifier } from './assertion/client.ts'
 import { createGrantVerifier } from './assertion/grant.ts'
@@ -34,6 +35,7 @@ import { createRefusalTrail } from './directory/refusal-trail.ts'
 import type { RefusedAction } from './directory/refusals.ts'
 import { toRefusal } from './http/fault.ts'
 import { createHealthRouter, type Unreadiness } from './http/health.ts'
+import { inOriginForm } from './http/origin-form.ts'
 import { createReferencePage } from './http/reference-page.ts'
 import { contextOf, createRequestContext, noteRefusal } from './http/request-context.ts'
 import { createManagementRouter } from './management/router.ts'
@@ -82,7 +84,7 @@ const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
 const KEY_GENERATION_LIMITS = { maxConcurrent: 2, maxWaiting: 16, maxPerOrganization: 3 }
 
 /** Puts the application together. No logic: only who is given what, and which path leads where. */
-export function createApp(options: AppOptions): Express {
+export function createApp(options: AppOptions): RequestListener {
   const { connection, clock, keyRing, keyEncryptionKeys, metrics, issuer } = options
   const endpoints = toEndpoints(issuer)
   const basePath = new URL(issuer).pathname.replace(/\/$/, '')
@@ -219,7 +221,7 @@ export function createApp(options: AppOptions): Express {
     res.status(404).json({ error: 'not_found', error_description: 'There is nothing at this path.' })
   })
   app.use(answerErrors(onBug))
-  return app
+  return inOriginForm(app)
 }
 
 /** Ready means: not stopping, the database answers, its schema is ours, and so are the keys that sign. */

@@ -4,6 +4,8 @@ import { type Answer, type TestServer, toAnswer } from './server.ts'
 export type RawRequest = {
   method?: string
   path?: string
+  /** What stands in the request line in place of the path (RFC 9112 §3.2.2). */
+  target?: string
   headers?: Record<string, string | readonly string[]>
   body?: string | Uint8Array
   /** Sends the body without a Content-Length. */
@@ -26,6 +28,7 @@ export function sendRaw(server: RawTarget, options: RawRequest): Promise<Answer>
         method,
         agent: false,
         ...(server.socketPath !== undefined && { socketPath: server.socketPath }),
+        ...(options.target !== undefined && { path: options.target }),
         headers: {
           ...(chunked ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
           ...(headers as Record<string, string | string[]>),
