@@ -6,6 +6,7 @@ export type Reason =
   | RequestReason
   | CredentialReason
   | AssertionReason
+  | PossessionReason
   | GrantReason
   | RevocationReason
   | DirectoryReason
@@ -58,6 +59,20 @@ export type AssertionReason =
   | 'jti_required'
   | 'assertion_replayed'
   | 'client_mismatch'
+
+/** What the sender proves to hold: a DPoP proof in the order in which it is checked (RFC 9449 §4.3), or a certificate. */
+export type PossessionReason =
+  | 'proof_malformed'
+  | 'proof_key_unusable'
+  | 'proof_signature_invalid'
+  | 'proof_mismatch'
+  | 'proof_not_fresh'
+  | 'proof_nonce_required'
+  | 'proof_replayed'
+  | 'proof_required'
+  | 'certificate_malformed'
+  | 'binding_ambiguous'
+  | 'binding_unsupported'
 
 /** What the grant may give. */
 export type GrantReason =
@@ -148,6 +163,8 @@ export type PublicHint = {
    * (RFC 7523 §3.2).
    */
   asClient?: true
+  /** The nonce that the next DPoP proof must bear (RFC 9449 §8). */
+  dpopNonce?: string
   /** Methods that the path does serve (RFC 9110 §15.5.6 `Allow`). */
   allowedMethods?: readonly string[]
 }

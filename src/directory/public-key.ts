@@ -63,6 +63,22 @@ export function parsePublicKey(
 }
 
 /**
+ * Reads the public key that a proof of possession carries. Only the members that make up the key are looked at.
+ *
+ * @throws Refusal `private_key_given` or `input_invalid`, as `parsePublicKey`
+ */
+export function parseProofKey(jwk: UntrustedJwk): {
+  publicKey: KeyObject
+  thumbprint: string
+  algorithms: readonly KeyAlgorithm[]
+} {
+  assertNoPrivateMembers(jwk)
+  const publicKey = keyFromJwk(jwk)
+  const kind = requireStrongKey(publicKey)
+  return { publicKey, thumbprint: thumbprintOf(canonicalJwk(publicKey, kind)), algorithms: ALGORITHMS[kind] }
+}
+
+/**
  * The RFC 7638 SHA-256 thumbprint of a canonical key, base64url. A private key's public half gives the
  * same one (§3.2.1).
  */

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express'
 import { Refusal } from '../errors.ts'
+import { isFromTrustedProxy } from './trusted-proxy.ts'
 
 /**
  * Refuses a request of which a trusted proxy says that it came without TLS (RFC 6749 §3.2). Refused, not
@@ -7,8 +8,7 @@ import { Refusal } from '../errors.ts'
  * `X-Forwarded-Proto` means nothing.
  */
 export const refusePlaintext: RequestHandler = (req, _res, next) => {
-  const isTrusted = req.app.get('trust proxy fn') as (address: string | undefined, hop: number) => boolean
-  const isTold = req.get('x-forwarded-proto') !== undefined && isTrusted(req.socket.remoteAddress, 0)
+  const isTold = req.get('x-forwarded-proto') !== undefined && isFromTrustedProxy(req)
   if (isTold && !req.secure) {
     throw new Refusal('request_malformed', { fact: 'sent without TLS' }, { hint: 'Use https.' })
   }

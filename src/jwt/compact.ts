@@ -17,7 +17,8 @@ const MAX_KID_LENGTH = 255
 /**
  * Takes a compact JWS apart, stricter than JOSE libraries are: canonical base64url only (so that one JWT has
  * one spelling), UTF-8 without a byte-order mark, no repeated names at the top of header and claims.
- * `jwk`, `jku`, `x5c`, `x5u` and claims replicated in the header are ignored: keys come from the database alone.
+ * `jwk`, `jku`, `x5c`, `x5u` and claims replicated in the header are left alone: keys come from the database,
+ * except that of a DPoP proof, for which there is `embeddedKeyOf`.
  * Throws Refusal `assertion_malformed`.
  */
 export function parseCompact(compact: string): UnverifiedJwt {
@@ -26,6 +27,15 @@ export function parseCompact(compact: string): UnverifiedJwt {
   const [, header, payload, signature] = parts as unknown as [string, string, string, string]
   decodeBase64url(signature)
   return { compact, header: parseHeader(header), claims: parseObject(payload, 'claims') }
+}
+
+/**
+ * The `jwk` member of the header (RFC 7515 §4.1.3), of any type. For a JWT that proves possession of the very key it
+ * names (RFC 9449 §4.2); anywhere else it is whatever the sender likes.
+ */
+export function embeddedKeyOf(jwt: UnverifiedJwt): unknown {
+  const [header = ''] = jwt.compact.split('.', 1)
+  return parseObject(header, 'header').jwk
 }
 
 /** A text that PostgreSQL can store and a log can show: no control characters, no lone surrogates. */

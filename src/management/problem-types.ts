@@ -62,6 +62,34 @@ export function toProblemType(reason: Reason): ProblemType {
         'The access token does not hold here',
         'Get a new one at the token endpoint, for the management API.',
       )
+    case 'proof_required':
+      return proofProblem('Send a DPoP header with a proof for this request.')
+    case 'proof_malformed':
+      return proofProblem('The DPoP header is not a single proof of acceptable form and size.')
+    case 'proof_key_unusable':
+      return proofProblem('Its jwk is not a public key that fits its alg.')
+    case 'proof_signature_invalid':
+      return proofProblem('Its signature does not hold under its jwk.')
+    case 'proof_mismatch':
+      return proofProblem('It was made for another request: htm, htu or ath differ.')
+    case 'proof_not_fresh':
+      return proofProblem('It is not of now. Check the clock of the sender.')
+    case 'proof_replayed':
+      return proofProblem('It was used before. Make a new one for every request.')
+    case 'proof_nonce_required':
+      return problem(
+        reason,
+        401,
+        'The DPoP proof needs a nonce',
+        'Make a new proof with the nonce in DPoP-Nonce.',
+      )
+    case 'certificate_malformed':
+      return problem(
+        reason,
+        400,
+        'The client certificate cannot be read',
+        'The proxy that passes it on is not set up as it should be.',
+      )
     case 'permission_missing':
       return problem(
         reason,
@@ -186,6 +214,8 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'jti_required':
     case 'assertion_replayed':
     case 'client_mismatch':
+    case 'binding_ambiguous':
+    case 'binding_unsupported':
     case 'origin_not_allowed':
     case 'grant_type_unsupported':
     case 'token_limit_reached':
@@ -198,6 +228,10 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'token_type_unsupported':
       return INTERNAL_ERROR
   }
+}
+
+function proofProblem(detail: string): ProblemType {
+  return problem('proof_invalid', 401, 'The DPoP proof does not hold', detail)
 }
 
 function problem(code: string, status: number, title: string, detail: string): ProblemType {

@@ -131,6 +131,32 @@ function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): W
       return invalidGrant('The jti of the assertion was used before. Sign a new assertion for every request.')
     case 'client_mismatch':
       return invalidGrant('The client is not the issuer of the assertion.')
+    case 'proof_malformed':
+      return invalidProof('The DPoP header is not a single proof of acceptable form and size.')
+    case 'proof_key_unusable':
+      return invalidProof('The jwk of the DPoP proof is not a public key that fits its alg.')
+    case 'proof_signature_invalid':
+      return invalidProof('The signature of the DPoP proof does not hold under its jwk.')
+    case 'proof_mismatch':
+      return invalidProof('The DPoP proof was made for another request: htm, htu or ath differ.')
+    case 'proof_not_fresh':
+      return invalidProof('The DPoP proof is not of now. Check the clock of the sender.')
+    case 'proof_replayed':
+      return invalidProof('The DPoP proof was used before. Make a new one for every request.')
+    case 'proof_required':
+      return invalidProof('The account gets no token without a DPoP proof.')
+    case 'proof_nonce_required':
+      return {
+        status: 400,
+        error: 'use_dpop_nonce',
+        description: 'Make a new DPoP proof with the nonce in DPoP-Nonce.',
+      }
+    case 'certificate_malformed':
+      return invalidRequest('The client certificate that the proxy passes on cannot be read.')
+    case 'binding_ambiguous':
+      return invalidRequest('Use a DPoP proof or a client certificate, not both.')
+    case 'binding_unsupported':
+      return invalidRequest('The resource server takes no tokens that are bound by DPoP.')
     case 'scope_malformed':
       return { status: 400, error: 'invalid_scope', description: 'The scope is malformed.' }
     case 'scope_not_granted':
@@ -179,12 +205,13 @@ function asClientError(wire: WireError, reason: Reason): WireError {
 
 /** Writes the answer of a refusal: RFC 6749 §5.2, never cached, with the challenge where one is due. */
 export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
-  const { scheme, hint, retryAfterSeconds, allowedMethods, quota } = refusal.told
+  const { scheme, hint, retryAfterSeconds, allowedMethods, quota, dpopNonce } = refusal.told
   const wire = toWireErrorOf(refusal)
   const challenge = toChallenge(wire, refusal)
   if (challenge !== undefined) res.setHeader('WWW-Authenticate', challenge)
   if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', String(retryAfterSeconds))
   if (quota !== undefined) showQuota(res, quota)
+  if (dpopNonce !== undefined) giveNonce(res, dpopNonce)
   if (allowedMethods !== undefined) res.setHeader('Allow', allowedMethods.join(', '))
   const status = scheme === undefined || challenge === undefined ? wire.status : 401
   sendOAuthError(res, status, wire.error, hint ?? wire.description)
@@ -200,6 +227,11 @@ export function sendOAuthError(res: Response, status: number, error: string, des
 export function noStore(res: Response): void {
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('Pragma', 'no-cache')
+}
+
+/** The nonce for the sender's next DPoP proof (RFC 9449 §8). */
+export function giveNonce(res: Response, nonce: string): void {
+  res.setHeader('DPoP-Nonce', nonce)
 }
 
 /**
@@ -244,6 +276,10 @@ function invalidClient(description: string): WireError {
 
 function invalidGrant(description: string): WireError {
   return { status: 400, error: 'invalid_grant', description }
+}
+
+function invalidProof(description: string): WireError {
+  return { status: 400, error: 'invalid_dpop_proof', description }
 }
 
 function invalidTarget(description: string): WireError {
