@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http'
-import express, { type ErrorRequestHandler, type Response } from 'express'
+import express, { type ErrorRequestHandler, type Request, type Response } from 'express'
 import type { Logger } from 'pino'
 import { createCallerVerifier, createClientVerifier } from './assertion/client.ts'
 import { createGrantVerifier } from './assertion/grant.ts'
@@ -28,11 +28,14 @@ import {
   type CallerJtiUse,
   claimAccountJtis,
   claimCallerJtis,
+  claimJtis,
+  type JtiUse,
 } from './database/queries/used-jtis.ts'
 import { revokeOwnToken } from './directory/issued-tokens.ts'
 import { createKeyPairGenerator } from './directory/key-pair.ts'
 import { createRefusalTrail } from './directory/refusal-trail.ts'
 import type { RefusedAction } from './directory/refusals.ts'
+import { findCertificateHeader } from './http/client-certificate.ts'
 import { toRefusal } from './http/fault.ts'
 import { createHealthRouter, type Unreadiness } from './http/health.ts'
 import { inOriginForm } from './http/origin-form.ts'
@@ -47,6 +50,9 @@ import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
 import { noStore } from './oauth/wire.ts'
 import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
+import { thumbprintOfCertificate } from './possession/client-certificate.ts'
+import { createNonces, type NoncePurpose } from './possession/nonces.ts'
+import { createProofVerifier } from './possession/proof.ts'
 import { createSignInRouter } from './sign-in/router.ts'
 import type { KeyEncryptionKeys } from './signing/envelope.ts'
 import type { KeyRing } from './signing/key-ring.ts'
@@ -60,6 +66,8 @@ export type AppOptions = {
   /** The issuer identifier, as configured. */
   issuer: string
   trustedProxies: readonly string[]
+  /** The header, in lower case, in which they pass on client certificates; undefined where they do not. */
+  clientCertificateHeader: string | undefined
   connection: DatabaseConnection
   keyRing: KeyRing
   /** Wraps the secrets that the server itself must read again. */
@@ -134,9 +142,22 @@ export function createApp(options: AppOptions): RequestListener {
     batching('find_callers'),
   )
 
+  const claimUse = createBatch(
+    (uses: readonly JtiUse[]) => claimJtis(connection.pool, uses),
+    batching('claim_jtis'),
+  )
+
   const locateToken = createTokenLocator({ issuer, keyRing, clock, findToken })
   const inspectToken = createTokenInspector({ clock, locateToken })
   const inspectApiToken = createApiTokenInspector({ clock, findApiToken })
+  const createProofServices = (purpose: NoncePurpose) => {
+    const nonces = createNonces({ keyEncryptionKeys, purpose, clock })
+    return { nonces, verifyProof: createProofVerifier({ nonces, clock }) }
+  }
+  const findCertificate = (req: Request): string | undefined => {
+    const header = findCertificateHeader(req, options.clientCertificateHeader)
+    return header === undefined ? undefined : thumbprintOfCertificate(header)
+  }
   const onBug = (error: unknown, res: Response): void => {
     options.logger.error({ err: error, requestId: contextOf(res).requestId }, 'unexpected error')
   }
@@ -158,6 +179,8 @@ export function createApp(options: AppOptions): RequestListener {
     verifyClientAssertion: createClientVerifier({ verifyAssertion, findIssuer, audiences: endpoints }),
     claimAccountJti,
     verifyGrant: createGrantVerifier({ verifyAssertion, findIssuer, audiences: endpoints }),
+    ...createProofServices('token endpoint'),
+    findCertificate,
     issueToken: createTokenIssuer({ issuer, keyRing, clock, recordGrant, findMembership }),
     locateToken,
     revokeToken: (account, tokenId, request) =>
@@ -186,6 +209,9 @@ export function createApp(options: AppOptions): RequestListener {
     signingKeyRotationDays: options.signingKeyRotationDays,
     inspectToken,
     inspectApiToken,
+    ...createProofServices('management API'),
+    findCertificate,
+    claimUse,
     generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
     validateResponses: options.validateResponses,
     onBug,
@@ -211,7 +237,8 @@ export function createApp(options: AppOptions): RequestListener {
   app.use(createRequestContext({ https: issuer.startsWith('https:'), clock }))
   app.use(createObserver({ logger: options.logger, metrics, basePath }))
   app.use(basePath, oauth)
-  app.use(createMetadataRouter({ endpoints, onBug }))
+  const takesCertificates = options.clientCertificateHeader !== undefined
+  app.use(createMetadataRouter({ endpoints, takesCertificates, onBug }))
   app.use(createHealthRouter(createReadiness(options)))
   app.use(basePath, createReferencePage())
   app.use(`${basePath}/api/v1`, management)

@@ -23,6 +23,8 @@ export type Config = {
   logLevel: LogLevel
   /** Addresses and subnets whose `X-Forwarded-*` headers are believed. */
   trustedProxies: readonly string[]
+  /** The header, in lower case, in which they pass on client certificates (RFC 9440); undefined: they do not. */
+  clientCertificateHeader: string | undefined
   grantRecordRetentionDays: number
   auditRetentionDays: number
   signingKeyRotationDays: number
@@ -91,6 +93,14 @@ export const SETTINGS = {
     )
     .superRefine(checkProxies)
     .describe('addresses and subnets of reverse proxies, separated by commas'),
+  COUNTERSIGN_CLIENT_CERTIFICATE_HEADER: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be the name of a header, such as Client-Cert')
+    .transform((text) => text.toLowerCase())
+    .optional()
+    .describe(
+      'header in which trusted proxies pass on client certificates, as Client-Cert of RFC 9440; off by default',
+    ),
   COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS: days(2)
     .default(30)
     .describe('how long the records of issued tokens are kept'),
@@ -176,6 +186,7 @@ function toConfig(settings: z.infer<z.ZodObject<typeof SETTINGS>>, production: b
     metricsPort: settings.COUNTERSIGN_METRICS_PORT,
     logLevel: settings.COUNTERSIGN_LOG_LEVEL,
     trustedProxies: settings.COUNTERSIGN_TRUSTED_PROXIES,
+    clientCertificateHeader: settings.COUNTERSIGN_CLIENT_CERTIFICATE_HEADER,
     grantRecordRetentionDays: settings.COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS,
     auditRetentionDays: settings.COUNTERSIGN_AUDIT_RETENTION_DAYS,
     signingKeyRotationDays: settings.COUNTERSIGN_SIGNING_KEY_ROTATION_DAYS,
@@ -213,6 +224,14 @@ function conflicts(environment: Environment): string[] {
   if (environment.DATABASE_URL !== undefined && environment.COUNTERSIGN_DATA_DIR !== undefined) {
     faults.push(
       'DATABASE_URL and COUNTERSIGN_DATA_DIR are both set; the data folder is only for the embedded database',
+    )
+  }
+  if (
+    environment.COUNTERSIGN_CLIENT_CERTIFICATE_HEADER !== undefined &&
+    environment.COUNTERSIGN_TRUSTED_PROXIES === undefined
+  ) {
+    faults.push(
+      'COUNTERSIGN_CLIENT_CERTIFICATE_HEADER is set and COUNTERSIGN_TRUSTED_PROXIES is not; nobody would be believed',
     )
   }
   if (environment.COUNTERSIGN_PORT === '0' && environment.COUNTERSIGN_ISSUER === undefined) {

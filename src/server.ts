@@ -104,6 +104,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   const app = createApp({
     issuer: config.issuer,
     trustedProxies: config.trustedProxies,
+    clientCertificateHeader: config.clientCertificateHeader,
     connection: database,
     keyRing,
     keyEncryptionKeys,

@@ -66,7 +66,18 @@ export type AssertionPolicy = {
   extraAudiences: string[]
   /** What may stand in `aud` of its client assertions besides the issuer; an escape from draft-ietf-oauth-rfc7523bis. */
   clientAssertionAudience: 'issuer' | 'issuer_or_token_endpoint'
+  /** Whether its tokens are all bound to a key of the sender (RFC 9449 §5.2). */
+  requireDpop: boolean
 }
+
+/** How tokens are bound to their sender: by DPoP proofs (RFC 9449), or by client certificates (RFC 8705). */
+export type SenderConstraint = 'dpop' | 'mtls'
+
+/**
+ * What a token is bound to, as `cnf` tells it (RFC 7800 §3.1): the key with that thumbprint (RFC 9449 §6.1), or the
+ * certificate with that one (RFC 8705 §3.1).
+ */
+export type Confirmation = { jkt: string } | { 'x5t#S256': string }
 
 /** `manager` implies `viewer`. */
 export type GroupAccessLevel = 'viewer' | 'manager'
@@ -193,6 +204,8 @@ type ResourceServersTable = {
   /** Of its introspection answers, where it asks for signed ones (RFC 9701 §6). */
   introspectionSigningAlgorithm: SigningAlgorithm
   tokenLifetimeSeconds: number
+  /** The bindings that it checks. No token for it is bound otherwise. */
+  senderConstraints: readonly SenderConstraint[]
   createdAt: ColumnType<Date, Date, never>
   updatedAt: Date
 }
@@ -333,6 +346,8 @@ type GrantRecordsTable = {
   clientIp: ColumnType<string | null, never, never>
   userAgent: ColumnType<string | null, never, never>
   requestId: ColumnType<string, never, never>
+  /** null: whoever has the token may use it. */
+  confirmation: ColumnType<Confirmation | null, never, never>
 }
 
 /** JWTs that may be used once and left no grant record. Written by src/database/queries/used-jtis.ts alone. */

@@ -156,7 +156,7 @@ function fromEvent({ sequence, previousHash, hash, ...content }: AuditEventRow):
 }
 
 function fromToken(token: IssuedToken): TrailEntry {
-  const { keyId, resourceServerId, subject, scope, tokenFormat, expiresAt } = token
+  const { keyId, resourceServerId, subject, scope, tokenFormat, expiresAt, confirmation } = token
   return {
     id: `evt_${token.id.slice('tok_'.length)}`,
     at: new Date(timeOfId('tok', token.id) ?? token.issuedAt),
@@ -168,7 +168,12 @@ function fromToken(token: IssuedToken): TrailEntry {
     targetId: token.id,
     targetKind: 'token',
     targetName: null,
-    changes: createdAs({ keyId, resourceServerId, subject, scope, tokenFormat, expiresAt }),
+    changes: {
+      after: {
+        ...createdAs({ keyId, resourceServerId, subject, scope, tokenFormat, expiresAt }).after,
+        ...(confirmation && { cnf: confirmation }),
+      },
+    },
     reason: null,
     count: null,
     ip: token.clientIp,

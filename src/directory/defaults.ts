@@ -17,6 +17,7 @@ export const DEFAULT_ASSERTION_POLICY: AssertionPolicy = {
   maxLifetimeSeconds: 3600,
   extraAudiences: [],
   clientAssertionAudience: 'issuer',
+  requireDpop: false,
 }
 
 /** Tokens of a new resource server, and of the management API. */
@@ -25,4 +26,5 @@ export const DEFAULT_TOKENS = {
   signingAlgorithm: 'ES256',
   introspectionSigningAlgorithm: 'RS256',
   tokenLifetimeSeconds: 900,
+  senderConstraints: ['dpop', 'mtls'],
 } as const

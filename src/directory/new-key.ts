@@ -35,7 +35,9 @@ export async function storeKey(
       changes: createdAs({ accountId: account.id, ...keyFacts(key) }),
     },
   ]
-  if (prepared.secret?.format === 'json' && account.assertionPolicy.profile !== 'google') {
+  // Google's libraries send no DPoP proof: an account that must send one is not for them.
+  const { profile, requireDpop } = account.assertionPolicy
+  if (prepared.secret?.format === 'json' && profile !== 'google' && !requireDpop) {
     const assertionPolicy = { ...account.assertionPolicy, profile: 'google' as const }
     await updateAccount(trx, account.id, { assertionPolicy }, { endTokens: false, now: key.createdAt })
     entries.push({

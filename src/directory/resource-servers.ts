@@ -10,7 +10,7 @@ import {
   type ResourceServerChanges,
   updateResourceServer as storeChanges,
 } from '../database/queries/resource-servers.ts'
-import type { SigningAlgorithm, TokenFormat } from '../database/tables.ts'
+import type { SenderConstraint, SigningAlgorithm, TokenFormat } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
 import { violatedUnique } from '../database/violations.ts'
 import { Refusal } from '../errors.ts'
@@ -31,6 +31,7 @@ export type ResourceServerRequest = {
   signingAlgorithm: SigningAlgorithm | undefined
   introspectionSigningAlgorithm: SigningAlgorithm | undefined
   tokenLifetimeSeconds: number | undefined
+  senderConstraints: readonly SenderConstraint[] | undefined
   permissions: readonly Definition[]
 }
 
@@ -41,6 +42,8 @@ export type ResourceServerPatch = {
   signingAlgorithm: SigningAlgorithm | undefined
   introspectionSigningAlgorithm: SigningAlgorithm | undefined
   tokenLifetimeSeconds: number | undefined
+  /** The whole list; tokens that are bound otherwise are not active any more. */
+  senderConstraints: readonly SenderConstraint[] | undefined
   /** The whole list. */
   permissions: readonly Definition[] | undefined
 }
@@ -89,6 +92,7 @@ export async function createResourceServer(
       introspectionSigningAlgorithm:
         request.introspectionSigningAlgorithm ?? DEFAULT_TOKENS.introspectionSigningAlgorithm,
       tokenLifetimeSeconds: request.tokenLifetimeSeconds ?? DEFAULT_TOKENS.tokenLifetimeSeconds,
+      senderConstraints: (request.senderConstraints ?? DEFAULT_TOKENS.senderConstraints).toSorted(),
       createdAt: new Date(now),
     })
     await replaceDefinitions(trx, id, [], definitions)
@@ -185,8 +189,12 @@ function assertIdentifier(identifier: string): void {
   throw new Refusal('input_invalid', { fault: detail }, { faults: [{ pointer: '/identifier', detail }] })
 }
 
-function given(patch: Omit<ResourceServerPatch, 'permissions'>): ResourceServerChanges {
-  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+function given({
+  senderConstraints,
+  ...patch
+}: Omit<ResourceServerPatch, 'permissions'>): ResourceServerChanges {
+  const changes = { ...patch, senderConstraints: senderConstraints?.toSorted() }
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
 }
 
 async function insertUnique(trx: Trx, server: Parameters<typeof insertResourceServer>[1]): Promise<void> {
@@ -213,7 +221,7 @@ function requirePresent(server: ResourceServer | undefined, id: string): Resourc
 
 function factsOf(server: ResourceServer): Record<string, unknown> {
   const { identifier, name, tokenFormat, signingAlgorithm, tokenLifetimeSeconds, permissions } = server
-  const { introspectionSigningAlgorithm } = server
+  const { introspectionSigningAlgorithm, senderConstraints } = server
   const tokens = { tokenFormat, signingAlgorithm, introspectionSigningAlgorithm, tokenLifetimeSeconds }
-  return { identifier, name, ...tokens, permissions }
+  return { identifier, name, ...tokens, senderConstraints, permissions }
 }

@@ -118,6 +118,7 @@ export async function createServiceAccount(
 ): Promise<CreatedServiceAccount> {
   const organization = await getOrganization(services.db, actor, organizationId)
   const now = services.clock.now()
+  const assertionPolicy = requireCoherent({ ...DEFAULT_ASSERTION_POLICY, ...request.assertionPolicy })
   const slug = request.slug ?? (await freeSlug(services, organization.id, request.name))
   const account: NewServiceAccount = {
     id: newId('acc', now),
@@ -127,7 +128,7 @@ export async function createServiceAccount(
     email: emailOf(slug, organization.slug, services.issuer),
     description: request.description,
     ownerContact: request.ownerContact,
-    assertionPolicy: { ...DEFAULT_ASSERTION_POLICY, ...request.assertionPolicy },
+    assertionPolicy,
     tokenRequestsPerMinute: request.tokenRequestsPerMinute,
     createdAt: new Date(now),
     createdBy: creatorOf(actor),
@@ -276,12 +277,20 @@ function applyPatch(account: ServiceAccount, patch: ServiceAccountPatch, asked: 
     description: patch.description ?? account.description,
     ownerContact: patch.ownerContact === undefined ? account.ownerContact : patch.ownerContact,
     status: patch.status ?? account.status,
-    assertionPolicy: { ...account.assertionPolicy, ...patch.assertionPolicy },
+    assertionPolicy: requireCoherent({ ...account.assertionPolicy, ...patch.assertionPolicy }),
     tokenRequestsPerMinute:
       patch.tokenRequestsPerMinute === undefined
         ? account.tokenRequestsPerMinute
         : patch.tokenRequestsPerMinute,
   }
+}
+
+/** Google's client libraries send no proof, so whoever wants both has made a mistake. */
+function requireCoherent(policy: AssertionPolicy): AssertionPolicy {
+  if (!policy.requireDpop || policy.profile !== 'google') return policy
+  const detail = 'needs profile rfc7523: the client libraries that profile google is for send no DPoP proofs'
+  const pointer = '/assertion_policy/require_dpop'
+  throw new Refusal('input_invalid', { fault: detail }, { faults: [{ pointer, detail }] })
 }
 
 function actionOf(before: ServiceAccount, after: ServiceAccount): AuditAction {

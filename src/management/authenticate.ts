@@ -1,37 +1,43 @@
-import type { Request, RequestHandler, Response } from 'express'
+import type { RequestHandler, Response } from 'express'
 import type { TokenRecord } from '../database/queries/grant-records.ts'
 import { GROUPS_SCOPE } from '../database/queries/groups.ts'
+import type { JtiUse } from '../database/queries/used-jtis.ts'
 import type { Actor } from '../directory/actor.ts'
 import { managementIdentifier } from '../directory/installation.ts'
 import type { ManagementPermission } from '../directory/management-permissions.ts'
 import { Refusal } from '../errors.ts'
-import { parseBearer, schemeOf } from '../http/authorization.ts'
-import { parseForm } from '../http/form.ts'
 import { contextOf, noteFacts } from '../http/request-context.ts'
+import type { Nonces } from '../possession/nonces.ts'
 import { looksLikeApiToken } from '../tokens/api-token.ts'
+import type { Presentation } from '../tokens/binding.ts'
 import type { Inspection } from '../tokens/inspect.ts'
 import type { Presenter } from '../tokens/inspect-api-token.ts'
+import { type PresentedTokenServices, readPresentedToken } from './presented-token.ts'
 
 /** Who calls, and with which token. */
 export type Caller = { actor: Actor; token: TokenRecord }
 
-const FORM_TYPE = /^application\/x-www-form-urlencoded\b/i
+export type AuthenticationServices = PresentedTokenServices & {
+  inspectToken: (token: string, presented: Presentation) => Promise<Inspection>
+  inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
+  /** The batched claim of what may be used once: whether this use is the first. */
+  claimUse: (use: JtiUse) => Promise<boolean>
+  nonces: Nonces
+}
 
 /**
- * Finds out who calls: RFC 6750 with the header alone. An access token must hold now, and be meant for this API;
- * an API token is good for all that its account may do here. Throws Refusal `credentials_…` or `token_invalid`.
+ * Finds out who calls: RFC 6750 with the header alone, or RFC 9449. An access token must hold now, be meant for this
+ * API and be presented by whoever it is bound to; an API token is good for all that its account may do here. A proof is
+ * used up last, when all else holds. Throws Refusal `credentials_…`, `proof_…` or `token_invalid`.
  */
-export function authenticate(options: {
-  issuer: string
-  inspectToken: (token: string) => Promise<Inspection>
-  inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
-}): RequestHandler {
+export function authenticate(options: AuthenticationServices): RequestHandler {
   const audience = managementIdentifier(options.issuer)
   return async (req, res, next) => {
-    const presented = requireToken(req)
-    const inspection = looksLikeApiToken(presented)
-      ? await options.inspectApiToken(presented, audience, contextOf(res))
-      : await options.inspectToken(presented)
+    const { token: presentedToken, presented, proof } = readPresentedToken(req, options)
+    const inspection =
+      looksLikeApiToken(presentedToken) && presented.scheme === 'Bearer'
+        ? await options.inspectApiToken(presentedToken, audience, contextOf(res))
+        : await options.inspectToken(presentedToken, presented)
     if (!inspection.active) {
       throw new Refusal('token_invalid', { why: inspection.why, tokenId: inspection.tokenId })
     }
@@ -43,6 +49,10 @@ export function authenticate(options: {
         audience: token.audience,
       })
     assertActsForItself(token)
+    if (proof !== undefined) {
+      if (!(await options.claimUse(proof.use))) throw new Refusal('proof_replayed', { tokenId: token.id })
+      res.setHeader('DPoP-Nonce', options.nonces.present())
+    }
     res.locals.caller = { actor: toActor(token, res), token } satisfies Caller
     const { accountId, organizationId, keyId, id: tokenId } = token
     noteFacts(res, { accountId, organizationId, keyId, tokenId })
@@ -74,21 +84,6 @@ export function requirePermission(permission: ManagementPermission): RequestHand
 /** The caller that `authenticate` found. */
 export function callerOf(res: Response): Caller {
   return res.locals.caller as Caller
-}
-
-/** RFC 6750 §2: one method only. A token in form or query is never read, so without a header there is none. */
-function requireToken(req: Request): string {
-  const header = req.get('authorization')
-  if (header === undefined || schemeOf(header) !== 'bearer') throw new Refusal('credentials_missing')
-  const token = parseBearer(header)
-  if ('access_token' in req.query || isInForm(req)) throw new Refusal('credentials_ambiguous')
-  return token
-}
-
-function isInForm(req: Request): boolean {
-  const contentType = req.get('content-type')
-  if (contentType === undefined || !FORM_TYPE.test(contentType)) return false
-  return parseForm(contentType, req.body).has('access_token')
 }
 
 function toActor(token: TokenRecord, res: Response): Actor {

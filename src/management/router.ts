@@ -6,9 +6,7 @@ import { parseBody, readBody } from '../http/json-body.ts'
 import { allowOnly } from '../http/methods.ts'
 import { noteRefusal } from '../http/request-context.ts'
 import { createValidation } from '../http/validation.ts'
-import type { Inspection } from '../tokens/inspect.ts'
-import type { Presenter } from '../tokens/inspect-api-token.ts'
-import { authenticate, callerOf, requirePermission } from './authenticate.ts'
+import { type AuthenticationServices, authenticate, callerOf, requirePermission } from './authenticate.ts'
 import { requireIds } from './ids.ts'
 import { LINES_TYPE, sendLines } from './lines.ts'
 import { answerProblems } from './problem.ts'
@@ -153,9 +151,8 @@ export const ROUTES: readonly Route[] = [
 
 export type ManagementOptions = DirectoryServices &
   SealingServices &
-  RotationServices & {
-    inspectToken: (token: string) => Promise<Inspection>
-    inspectApiToken: (token: string, resourceServer: string, presenter: Presenter) => Promise<Inspection>
+  RotationServices &
+  AuthenticationServices & {
     /** Also check our own answers against openapi.yaml; on in the tests. */
     validateResponses: boolean
     /** Called for every error that is not a refusal: a bug. */

@@ -17,7 +17,7 @@ const PARAMETERS = ['resource', 'scope']
 
 export type ForwardAuthServices = Pick<
   IntrospectionServices,
-  'findResourceServerBySecret' | 'inspectToken' | 'inspectApiToken' | 'throttle'
+  'findResourceServerBySecret' | 'inspectToken' | 'inspectApiToken' | 'throttle' | 'findCertificate'
 >
 
 /** What the proxy asks: whether the token is good at this resource server, and for at least this. */
@@ -29,6 +29,9 @@ type Question = { resource: string; neededPermissions: readonly string[] }
  *
  * A client can cause 401 and 403 alone, which proxies pass on as they are; everything else is the proxy's own
  * doing, or ours, and nginx makes a 500 of it. Nothing is remembered, here or (no-store) on the way.
+ *
+ * A token that is bound by DPoP is refused: the proof is for the API's URL, which only the API can judge. One that is
+ * bound to a certificate is good with it, where the proxy is trusted and passes it on.
  */
 export function createForwardAuthEndpoint(services: ForwardAuthServices, success: 200 | 204): RequestHandler {
   return async (req, res) => {
@@ -41,7 +44,10 @@ export function createForwardAuthEndpoint(services: ForwardAuthServices, success
     const presented = requireToken(req, question)
     const inspection = looksLikeApiToken(presented)
       ? await services.inspectApiToken(presented, resourceServerId, UNSEEN)
-      : await services.inspectToken(presented)
+      : await services.inspectToken(presented, {
+          scheme: 'Bearer',
+          certificate: services.findCertificate(req),
+        })
     await services.throttle.assertNotFishing(resourceServerId, inspection)
 
     const token = requireActive(inspection, resourceServerId, question)

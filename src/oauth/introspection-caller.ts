@@ -6,6 +6,7 @@ import { INTROSPECT_PERMISSION } from '../directory/management-permissions.ts'
 import { Refusal } from '../errors.ts'
 import { parseBearer } from '../http/authorization.ts'
 import { type Form, findOne } from '../http/form.ts'
+import type { Presentation } from '../tokens/binding.ts'
 import type { Inspection } from '../tokens/inspect.ts'
 import type { Presenter } from '../tokens/inspect-api-token.ts'
 import { findCredentials } from './credentials.ts'
@@ -26,7 +27,14 @@ export type IntrospectionCallerServices = {
   verifyCallerAssertion: (assertion: string) => Promise<VerifiedCaller>
   /** The batched claim: once it answers true, it is on disk that this was the first use. */
   claimCallerJti: (use: CallerJtiUse) => Promise<boolean>
-  inspectToken: (token: string) => Promise<Inspection>
+  inspectToken: (token: string, presented: Presentation) => Promise<Inspection>
+}
+
+/** The parts of a request that say who asks; `certificate` is the thumbprint of the one that the caller has. */
+export type CallerRequest = {
+  authorization: string | undefined
+  certificate: string | undefined
+  form: Form
 }
 
 /**
@@ -35,8 +43,7 @@ export type IntrospectionCallerServices = {
  * server. Throws Refusal.
  */
 export async function authenticateIntrospectionCaller(
-  authorization: string | undefined,
-  form: Form,
+  { authorization, certificate, form }: CallerRequest,
   services: IntrospectionCallerServices,
 ): Promise<IntrospectionCaller> {
   const credentials = findCredentials(authorization, form)
@@ -46,7 +53,7 @@ export async function authenticateIntrospectionCaller(
     case 'client_secret_basic':
       return callerBySecret(credentials.clientId, credentials.secret, form, services)
     case 'Bearer':
-      return callerByToken(parseBearer(credentials.authorization), form, services)
+      return callerByToken(parseBearer(credentials.authorization), { certificate, form }, services)
     case 'private_key_jwt':
       return callerByAssertion(credentials.assertion, form, services).catch(challenge)
     case 'client_secret_post':
@@ -97,13 +104,16 @@ function challenge(error: unknown): never {
   throw new Refusal(error.reason, error.detail, { ...error.told, scheme: 'basic' })
 }
 
-/** RFC 7662 §2.3: also a token without the permission is answered 401. The introspected token never authorizes itself. */
+/**
+ * RFC 7662 §2.3: also a token without the permission is answered 401. The introspected token never authorizes itself,
+ * and one that is bound by DPoP authorizes nothing here, where no proofs are taken.
+ */
 async function callerByToken(
   token: string,
-  form: Form,
+  { certificate, form }: Pick<CallerRequest, 'certificate' | 'form'>,
   services: IntrospectionCallerServices,
 ): Promise<IntrospectionCaller> {
-  const inspection = await services.inspectToken(token)
+  const inspection = await services.inspectToken(token, { scheme: 'Bearer', certificate })
   if (!inspection.active)
     throw new Refusal(
       'token_invalid',

@@ -21,6 +21,8 @@ import { noStore } from './wire.ts'
 
 export type IntrospectionServices = IntrospectionCallerServices & {
   issuer: string
+  /** The thumbprint of the certificate with which the caller has come. Throws Refusal `certificate_malformed`. */
+  findCertificate: (req: Request) => string | undefined
   inspectApiToken: (token: string, resourceServerId: string, presenter: Presenter) => Promise<Inspection>
   throttle: IntrospectionThrottle
   clock: Clock
@@ -41,14 +43,17 @@ export function createIntrospectionEndpoint(services: IntrospectionServices): Re
     const form = parseForm(req.get('content-type'), req.body)
     const { ip } = contextOf(res)
     const caller = await services.throttle.guardCredentials(ip, () =>
-      authenticateIntrospectionCaller(req.get('authorization'), form, services),
+      authenticateIntrospectionCaller(
+        { authorization: req.get('authorization'), certificate: services.findCertificate(req), form },
+        services,
+      ),
     )
     const token = requireOne(form, 'token')
     findOne(form, 'token_type_hint')
     const [inspection, signingKey] = await Promise.all([
       looksLikeApiToken(token)
         ? services.inspectApiToken(token, caller.resourceServerId, UNSEEN)
-        : services.inspectToken(token),
+        : services.inspectToken(token, { scheme: 'elsewhere' }),
       prefersSigned(req) ? findSigningKey(caller, services) : undefined,
     ])
     await services.throttle.assertNotFishing(caller.resourceServerId, inspection)
@@ -98,7 +103,7 @@ function toActiveAnswer(token: TokenRecord, issuer: string) {
     scope: token.scope.join(' '),
     client_id: token.accountId,
     username: token.accountName,
-    token_type: 'Bearer',
+    token_type: token.confirmation !== null && 'jkt' in token.confirmation ? 'DPoP' : 'Bearer',
     // An API token may have no end; none is made up, so that nobody keeps the answer until then.
     ...(token.expiresAt !== null && { exp: toNumericDate(token.expiresAt.getTime()) }),
     iat: issuedAt,
@@ -109,6 +114,7 @@ function toActiveAnswer(token: TokenRecord, issuer: string) {
     jti: token.id,
     organization_id: token.organizationId,
     key_id: token.keyId,
+    ...(token.confirmation && { cnf: token.confirmation }),
     ...toStanding(token),
   }
 }

@@ -1,6 +1,7 @@
 import { ASSERTION_ALGORITHMS } from '../assertion/keys.ts'
 import { managementIdentifier } from '../directory/installation.ts'
 import { MANAGEMENT_PERMISSIONS } from '../directory/management-permissions.ts'
+import { PROOF_ALGORITHMS } from '../possession/proof-key.ts'
 import { SIGNING_ALGORITHMS } from '../signing/lifecycle.ts'
 import { TOKEN_ENDPOINT_METHODS } from './client-authentication.ts'
 import { GRANTS } from './grants/index.ts'
@@ -28,11 +29,14 @@ export function toEndpoints(issuer: string): Endpoints {
 }
 
 /**
- * Authorization server metadata (RFC 8414 §2). It says what is built and nothing else.
+ * Authorization server metadata (RFC 8414 §2). It says what is built, and set up, and nothing else.
  * `response_types_supported` is required although there is no authorization endpoint: `none` is the registered
  * value that promises nothing.
  */
-export function toMetadata(endpoints: Endpoints): Record<string, unknown> {
+export function toMetadata(
+  endpoints: Endpoints,
+  options: { takesCertificates: boolean },
+): Record<string, unknown> {
   return {
     issuer: endpoints.issuer,
     token_endpoint: endpoints.tokenEndpoint,
@@ -48,6 +52,8 @@ export function toMetadata(endpoints: Endpoints): Record<string, unknown> {
     introspection_signing_alg_values_supported: SIGNING_ALGORITHMS,
     revocation_endpoint_auth_methods_supported: REVOCATION_METHODS,
     revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
+    ...(options.takesCertificates && { tls_client_certificate_bound_access_tokens: true }),
     service_documentation: `${endpoints.issuer}/docs`,
     protected_resources: [managementIdentifier(endpoints.issuer)],
   }
@@ -61,6 +67,7 @@ export function toResourceMetadata({ issuer }: Endpoints): Record<string, unknow
     authorization_servers: [issuer],
     scopes_supported: MANAGEMENT_PERMISSIONS.map(({ name }) => name),
     bearer_methods_supported: ['header'],
+    dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
     resource_documentation: `${issuer}/docs`,
   }
 }

@@ -17,7 +17,7 @@ import { createRevocationEndpoint, type RevocationServices } from './revocation.
 import { createTokenEndpoint, type TokenEndpointServices } from './token.ts'
 import { sendOAuthError, sendOAuthRefusal } from './wire.ts'
 
-export type OAuthServices = TokenEndpointServices &
+export type OAuthServices = Omit<TokenEndpointServices, 'tokenEndpoint'> &
   IntrospectionServices &
   RevocationServices & {
     endpoints: Endpoints
@@ -36,7 +36,11 @@ export function createOAuthRouter(services: OAuthServices): Router {
   const router = Router({ caseSensitive: true, strict: true })
 
   if (services.endpoints.issuer.startsWith('https:')) router.use('/oauth', refusePlaintext)
-  router.route('/oauth/token').post(readBody, createTokenEndpoint(services)).all(allowOnly('POST'))
+  const { tokenEndpoint } = services.endpoints
+  router
+    .route('/oauth/token')
+    .post(readBody, createTokenEndpoint({ ...services, tokenEndpoint }))
+    .all(allowOnly('POST'))
   router
     .route('/oauth/introspect')
     .post(readBody, createIntrospectionEndpoint(services))
@@ -63,10 +67,12 @@ export function createOAuthRouter(services: OAuthServices): Router {
  * The metadata documents, at the root of the host: RFC 8414 §3.1 and RFC 9728 §3.1 put the well-known segment before
  * the path of the issuer or resource, OpenID Connect Discovery after it.
  */
-export function createMetadataRouter(services: Pick<OAuthServices, 'endpoints' | 'onBug'>): Router {
+export function createMetadataRouter(
+  services: Pick<OAuthServices, 'endpoints' | 'onBug'> & { takesCertificates: boolean },
+): Router {
   const router = Router({ caseSensitive: true, strict: true })
   const { endpoints } = services
-  const server = toMetadata(endpoints)
+  const server = toMetadata(endpoints, services)
   const path = new URL(endpoints.issuer).pathname.replace(/\/$/, '')
   for (const [location, document] of [
     [`/.well-known/oauth-authorization-server${path}`, server],

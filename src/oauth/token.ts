@@ -2,36 +2,40 @@ import type { Request, RequestHandler } from 'express'
 import { Refusal } from '../errors.ts'
 import { type Form, parseForm, requireOne } from '../http/form.ts'
 import { contextOf, noteFacts } from '../http/request-context.ts'
-import type { GrantDecision, IssuedToken, RequestFacts } from '../tokens/issue.ts'
+import type { Binding, GrantDecision, IssuedToken, RequestFacts } from '../tokens/issue.ts'
 import {
   authenticateClient,
   type ClientAuthenticationServices,
   claimClientAssertion,
 } from './client-authentication.ts'
 import { GRANTS, type Grant, type GrantServices } from './grants/index.ts'
-import { noStore, showQuota } from './wire.ts'
+import { bindToken, readPossession, type SenderConstraintServices } from './sender-constraint.ts'
+import { giveNonce, noStore, showQuota } from './wire.ts'
 
 export type TokenEndpointServices = GrantServices &
-  ClientAuthenticationServices & {
-    issueToken: (decision: GrantDecision, request: RequestFacts) => Promise<IssuedToken>
+  ClientAuthenticationServices &
+  SenderConstraintServices & {
+    issueToken: (decision: GrantDecision, binding: Binding, request: RequestFacts) => Promise<IssuedToken>
   }
 
 /**
- * The token endpoint (RFC 6749 §3.2): read form, authenticate client, let the grant decide, mint and record,
- * respond. Refusals are thrown and answered by the router.
+ * The token endpoint (RFC 6749 §3.2): read form, see what the sender holds, authenticate client, let the grant
+ * decide, bind, mint and record, respond. Refusals are thrown and answered by the router.
  */
 export function createTokenEndpoint(services: TokenEndpointServices): RequestHandler {
   return async (req, res) => {
     assertNoBrowser(req)
     const form = parseForm(req.get('content-type'), req.body)
+    const possession = readPossession(req, services)
     const authorization = req.get('authorization')
     const client = await authenticateClient({ authorization, form, ip: contextOf(res).ip }, services)
     const grant = selectGrant(form)
     const decision = await grant.decide({ form, client }, services)
+    const binding = bindToken(decision, possession)
     // Unless it is the grant itself, whose record claims it.
     if (client !== undefined && client.assertion !== decision.assertion)
       await claimClientAssertion(client, contextOf(res), services)
-    const token = await services.issueToken(decision, contextOf(res))
+    const token = await services.issueToken(decision, binding, contextOf(res))
 
     noteFacts(res, {
       ...(client?.deprecated && { deprecated: client.deprecated }),
@@ -39,12 +43,15 @@ export function createTokenEndpoint(services: TokenEndpointServices): RequestHan
       keyId: decision.keyId,
       tokenId: token.id,
       scope: token.scope,
+      ...(binding.confirmation && { cnf: binding.confirmation }),
     })
     noStore(res)
+    // The next proof can be made without asking first (RFC 9449 §8.2).
+    if (possession.proof !== undefined) giveNonce(res, services.nonces.present())
     if (token.quota !== undefined) showQuota(res, token.quota)
     res.json({
       access_token: token.accessToken,
-      token_type: 'Bearer',
+      token_type: possession.proof === undefined ? 'Bearer' : 'DPoP',
       expires_in: token.expiresInSeconds,
       scope: token.scope,
     })

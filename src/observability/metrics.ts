@@ -33,7 +33,8 @@ export type Metrics = {
       | 'claim_account_jtis'
       | 'claim_caller_jtis'
       | 'find_memberships'
-      | 'find_api_tokens',
+      | 'find_api_tokens'
+      | 'claim_jtis',
     size: number,
   ): void
   /** Registers the gauges of a connection pool. */

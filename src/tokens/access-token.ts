@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { SignJWT } from 'jose'
+import type { Confirmation } from '../database/tables.ts'
 import type { SigningKey } from '../signing/key-ring.ts'
 import type { GroupClaims } from './group-claims.ts'
 
@@ -26,6 +27,8 @@ export type AccessTokenClaims = {
   roles: readonly string[]
   /** Who acts, when that is not `sub` itself (RFC 8693 §4.1). */
   act?: { sub: string }
+  /** What the token is bound to (RFC 9449 §6.1, RFC 8705 §3.1). */
+  cnf?: Confirmation
 } & GroupClaims
 
 /** Signs a JWT access token; its `kid` names a key of `jwks.json`. */

@@ -7,6 +7,7 @@ import { isId } from '../ids.ts'
 import { normalizeType, parseCompact, type UnverifiedJwt } from '../jwt/compact.ts'
 import type { KeyRing, VerificationKey } from '../signing/key-ring.ts'
 import { ACCESS_TOKEN_TYPE, digestSecret, isOpaqueToken } from './access-token.ts'
+import { findMisuse, type Misuse, type Presentation } from './binding.ts'
 
 /** Our own tokens stay below, even with every permission and role that the contract has room for. */
 const MAX_TOKEN_LENGTH = 120_000
@@ -27,6 +28,8 @@ export type Inactivity =
   | 'account_ended'
   | 'organization_ended'
   | 'nothing_granted'
+  | 'binding_unsupported'
+  | Misuse
   | 'api_tokens_forbidden'
 
 export type Inspection =
@@ -86,17 +89,18 @@ export function createTokenLocator(options: TokenLocatorOptions) {
 
 /**
  * Builds the inspection of access tokens. Nothing is remembered between two inspections (promise 1). Used by
- * introspection and by the management API.
+ * introspection and by the management API. A token that is bound to somebody is not active for whoever presents it
+ * without being them (RFC 9449 §7.2).
  */
 export function createTokenInspector(options: {
   clock: Clock
   locateToken: (token: string) => Promise<LocatedToken>
 }) {
-  return async function inspectToken(token: string): Promise<Inspection> {
+  return async function inspectToken(token: string, presented: Presentation): Promise<Inspection> {
     const now = options.clock.now()
     const located = await options.locateToken(token)
     if ('why' in located) return { active: false, ...located }
-    const why = findInactivity(located.token, now)
+    const why = findInactivity(located.token, now) ?? findMisuse(located.token.confirmation, presented)
     return why === undefined
       ? { active: true, ...located }
       : { active: false, why, tokenId: located.token.id }
@@ -115,6 +119,7 @@ export function findInactivity(record: TokenRecord, now: number): Inactivity | u
   if (record.keyExpiresAt !== null && now >= record.keyExpiresAt.getTime()) return 'key_ended'
   if (!record.generationIsCurrent) return 'revoked'
   if (record.scope.every((name) => name === GROUPS_SCOPE)) return 'nothing_granted'
+  if (!record.bindingIsChecked) return 'binding_unsupported'
   return undefined
 }
 

@@ -1,7 +1,8 @@
 import { type Clock, toNumericDate } from '../clock.ts'
 import type { GrantOutcome, NewGrantRecord } from '../database/queries/grant-records.ts'
 import { GROUPS_SCOPE, type GroupMembership } from '../database/queries/groups.ts'
-import type { SigningAlgorithm } from '../database/tables.ts'
+import type { JtiUse } from '../database/queries/used-jtis.ts'
+import type { Confirmation, SigningAlgorithm } from '../database/tables.ts'
 import { type PublicHint, type QuotaState, Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
@@ -30,7 +31,12 @@ export type GrantDecision = {
   told: PublicHint
   /** How many tokens the account may ask for in a minute; null for any number. */
   tokenRequestsPerMinute: number | null
+  /** Whether the account gets no token without a DPoP proof (RFC 9449 §5.2). */
+  requiresProof: boolean
 }
+
+/** What the token is bound to, and the proof by which the sender has shown to be that. */
+export type Binding = { confirmation: Confirmation | null; proof: JtiUse | null }
 
 /** Where the request came from, for the trail. */
 export type RequestFacts = { requestId: string; ip: string; userAgent: string | null }
@@ -56,13 +62,18 @@ export type TokenIssuerOptions = {
 
 /**
  * Builds the issuing of tokens: record, sign, answer. The record is committed before the token is handed out
- * (promise 3), and the same insert claims the assertion's `jti` (promise 2) and sees whether key, account and
- * organization are still active (promise 1), and whether the account keeps to its limit. It also tells which key is
- * to sign, so that none does which was revoked before (docs/decisions/0020).
- * Throws Refusal `assertion_replayed`, `key_disabled`, `credentials_invalid` or `token_limit_reached`.
+ * (promise 3), and the same insert claims the assertion's `jti` (promise 2) and the proof of the request, and sees
+ * whether key, account and organization are still active (promise 1), and whether the account keeps to its limit. It
+ * also tells which key is to sign, so that none does which was revoked before (docs/decisions/0020).
+ * Throws Refusal `assertion_replayed`, `proof_replayed`, `key_disabled`, `credentials_invalid` or
+ * `token_limit_reached`.
  */
 export function createTokenIssuer(options: TokenIssuerOptions) {
-  return async function issueToken(decision: GrantDecision, request: RequestFacts): Promise<IssuedToken> {
+  return async function issueToken(
+    decision: GrantDecision,
+    { confirmation, proof }: Binding,
+    request: RequestFacts,
+  ): Promise<IssuedToken> {
     const now = options.clock.now()
     const id = newId('tok', now)
     const issuedAt = toNumericDate(now)
@@ -88,6 +99,8 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
       userAgent: request.userAgent,
       requestId: request.requestId,
       quota: decision.tokenRequestsPerMinute,
+      confirmation,
+      proof,
       signingAlgorithm: draft.signingAlgorithm,
     })
     const quota = toQuotaState(decision.tokenRequestsPerMinute, grant.used, options.clock.now())
@@ -111,6 +124,7 @@ export function createTokenIssuer(options: TokenIssuerOptions) {
         scope,
         organization_id: decision.organizationId,
         ...(isForAnother ? { roles: [], act: { sub: accountId } } : { roles: decision.roles }),
+        ...(confirmation && { cnf: confirmation }),
         ...(decision.target.scope.includes(GROUPS_SCOPE) &&
           toGroupClaims(await options.findMembership(accountId))),
       }
@@ -153,6 +167,8 @@ function requireRecorded(
       return
     case 'replayed':
       throw new Refusal('assertion_replayed', { ...sender, jti: assertion?.jti }, told)
+    case 'proof_replayed':
+      throw new Refusal('proof_replayed', sender)
     case 'limited':
       throw new Refusal('token_limit_reached', { ...sender, limit: quota?.limit }, toldOf(quota))
     case 'ended': {

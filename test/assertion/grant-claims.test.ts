@@ -18,6 +18,7 @@ const POLICY = {
   maxLifetimeSeconds: 3600,
   extraAudiences: [],
   clientAssertionAudience: 'issuer' as const,
+  requireDpop: false,
 }
 
 type Changes = {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { SignJWT } from 'jose'
 import { type ApiToken, basic, createApiToken } from '../support/api-tokens.ts'
 import { asClient, byAssertion, createCaller, type Signer } from '../support/client-assertions.ts'
+import { createProver } from '../support/dpop.ts'
 import { createKeyPair, decode, signCompact } from '../support/jwt.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
 import { expectRefusal } from './support.ts'
@@ -155,6 +156,7 @@ describe('every advertised member is one that is known here, and works', () => {
       response_types_supported: ['none'],
       // Held by the tests of the management API's own metadata.
       protected_resources: [`${server.issuer}/api/v1`],
+      dpop_signing_alg_values_supported: ALGORITHMS,
     } as const
     for (const [member, value] of Object.entries(document)) {
       if (!Array.isArray(value)) continue
@@ -287,6 +289,19 @@ describe.each(['token', 'introspection'] as const)('the algorithms of assertions
     expect(document[`${endpoint}_endpoint_auth_signing_alg_values_supported`]).not.toContain(alg)
   })
 })
+
+test.each(ALGORITHMS.filter((alg) => !['HS256', 'none'].includes(alg)))(
+  '[8414-ext-2][9449-4.3-5] a DPoP proof with %s is accepted exactly if it is advertised',
+  async (algorithm) => {
+    const prover = await createProver(server, algorithm)
+    if (document.dpop_signing_alg_values_supported?.includes(algorithm)) {
+      expect((await prover.requestToken(fixture)).status).toBe(200)
+      return
+    }
+    const answer = await server.post('/oauth/token', {}, { dpop: await prover.prove() })
+    expectRefusal(answer, 400, 'invalid_dpop_proof')
+  },
+)
 
 test('[8414-ext-2] each algorithm that resource servers may choose has a published key', async () => {
   const { keys } = await getJson(document.jwks_uri as string)

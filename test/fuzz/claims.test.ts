@@ -23,6 +23,7 @@ const CONTEXT: GrantClaimsContext = {
       maxLifetimeSeconds: LIFETIME,
       extraAudiences: [],
       clientAssertionAudience: 'issuer',
+      requireDpop: false,
     },
     organizationSettings: {
       requireJti: false,

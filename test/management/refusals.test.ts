@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
+import { createProver } from '../support/dpop.ts'
 import { createKeyPair } from '../support/jwt.ts'
 import {
   createClient,
@@ -42,6 +43,13 @@ const WAYS: Record<string, () => Promise<Answer>> = {
     raw('POST', '/organizations', { 'content-type': 'application/x-www-form-urlencoded' }, 'access_token=x'),
   credentials_missing: () => request(server, 'GET', '/me'),
   token_invalid: () => request(server, 'GET', '/me', { token: 'cst_nonsense' }),
+  proof_invalid: () => request(server, 'GET', '/me', { headers: { authorization: 'DPoP x', dpop: 'x.y.z' } }),
+  proof_nonce_required: async () => {
+    const prover = await createProver(server)
+    const uri = `${server.issuer}/api/v1/me`
+    const dpop = await prover.prove({ method: 'GET', uri, accessToken: 'x' })
+    return request(server, 'GET', '/me', { headers: { authorization: 'DPoP x', dpop } })
+  },
   permission_missing: async () => {
     const { id } = await createOrganization(server)
     const client = await createClient(server, { organizationId: id, permissions: ['audit:read'] })

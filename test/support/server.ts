@@ -89,6 +89,7 @@ export async function startTestServer(
     trustedProxies?: readonly string[]
     /** False where a test makes so many requests that their log would fill the memory. */
     keepsLogs?: boolean
+    clientCertificateHeader?: string
   } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? createTestClock()
@@ -129,6 +130,7 @@ export async function startTestServer(
   handler = createApp({
     issuer,
     trustedProxies: options.trustedProxies ?? [],
+    clientCertificateHeader: options.clientCertificateHeader,
     connection,
     keyRing,
     keyEncryptionKeys,

@@ -9,6 +9,7 @@ const access = (id: string, permissions: string[]): ResourceServerAccess => ({
   tokenFormat: 'jwt',
   signingAlgorithm: 'ES256',
   tokenLifetimeSeconds: 900,
+  senderConstraints: [],
   permissions,
 })
 const lent = (...entries: string[]) => ({

@@ -10,6 +10,7 @@ const access = (identifier: string, permissions: string[]): ResourceServerAccess
   tokenFormat: 'jwt',
   signingAlgorithm: 'ES256',
   tokenLifetimeSeconds: 900,
+  senderConstraints: [],
   permissions,
 })
 const a = access('https://a', ['read', 'write'])

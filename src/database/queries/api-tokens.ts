@@ -12,7 +12,10 @@ export type ApiTokenLookup = {
   userAgent: string | null
 }
 
-/** `isAllowed`: whether the organization lets its accounts have API tokens. */
+/**
+ * `isAllowed`: whether the organization lets its accounts have API tokens, and the account may use them as they are,
+ * without a proof.
+ */
 export type ApiTokenRecord = TokenRecord & { isAllowed: boolean }
 
 /**
@@ -27,6 +30,7 @@ const FIND_API_TOKENS = `
     cross join lateral (
       select t.id, t.id as key_id, t.account_id, t.account_id as subject, 'opaque' as token_format,
              t.created_at as issued_at, t.expires_at, null::timestamptz as revoked_at,
+             null::jsonb as confirmation,
              s.id as resource_server_id,
              -- The present one: a key that is enabled again is good again, what it had issued is not.
              (select u.token_generation + v.token_generation + t.token_generation
@@ -40,8 +44,9 @@ const FIND_API_TOKENS = `
       where t.id = q.key_id and t.type = 'api_token' and t.secret_digest = q.digest
     ) g`)}
   ), judged as (
-    select f.*, (o.settings ->> 'allowApiTokens')::boolean as is_allowed
-    from found f join organizations o on o.id = f.organization_id
+    select f.*, (o.settings ->> 'allowApiTokens')::boolean
+                and (a.assertion_policy ->> 'requireDpop')::boolean is not true as is_allowed
+    from found f join organizations o on o.id = f.organization_id join accounts a on a.id = f.account_id
   ), idle as (
     -- At most one write a minute and key; skip locked, so that no batch ever waits for another.
     select k.id from keys k

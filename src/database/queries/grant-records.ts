@@ -4,6 +4,7 @@ import type pg from 'pg'
 import type {
   AccountKind,
   AccountStatus,
+  Confirmation,
   Database,
   GrantRecordRow,
   GroupAccessLevel,
@@ -14,6 +15,7 @@ import type {
   TokenFormat,
 } from '../tables.ts'
 import { GROUPS_SCOPE, type GroupClaim } from './groups.ts'
+import type { JtiUse } from './used-jtis.ts'
 
 /** What an issued token leaves. */
 export type NewGrantRecord = {
@@ -39,17 +41,22 @@ export type NewGrantRecord = {
   requestId: string
   /** How many records the account may leave in a minute of the clock; null for any number. */
   quota: number | null
+  /** What the token is bound to; null for nothing. */
+  confirmation: Confirmation | null
+  /** The proof that the request came with, to be claimed along with the record; null without one. */
+  proof: JtiUse | null
   /** With which algorithm the token is to be signed; null for an opaque one. */
   signingAlgorithm: SigningAlgorithm | null
 }
 
 /**
- * `replayed`: the jti was claimed before. `ended`: key, account or organization stopped being active.
+ * `replayed`: the jti was claimed before, `proof_replayed`: the proof was. `ended`: key, account or organization
+ * stopped being active.
  * `limited`: the account has used its quota up. `used` is how much of it is gone, this request included; null
  * without a quota. `signingKeyId` is the key that the token is to be signed with: the active one when it was recorded.
  */
 export type GrantOutcome = {
-  outcome: 'recorded' | 'replayed' | 'ended' | 'limited'
+  outcome: 'recorded' | 'replayed' | 'proof_replayed' | 'ended' | 'limited'
   used: number | null
   signingKeyId: string | null
 }
@@ -61,15 +68,16 @@ export type GrantOutcome = {
 const RECORD_GRANTS = `
   with recorded as materialized (
     select id, outcome, used
-    from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                       $18, $19, $20, $21)
   )
   select r.id, r.outcome, r.used, s.id as signing_key_id
   from recorded r
-  join unnest($2::text[], $18::text[]) as asked (id, algorithm) on asked.id = r.id
+  join unnest($2::text[], $22::text[]) as asked (id, algorithm) on asked.id = r.id
   left join active_signing_keys((select count(*) from recorded)) s on s.algorithm = asked.algorithm`
 
 /**
- * Records a batch of grants and claims their `jti`s in one atomic statement (`record_grants`). When this
+ * Records a batch of grants and claims their `jti`s and proofs in one atomic statement (`record_grants`). When this
  * resolves, the recorded ones are on disk. Answers in the order given.
  */
 export async function recordGrants(
@@ -98,6 +106,10 @@ export async function recordGrants(
       grants.map((grant) => grant.userAgent),
       grants.map((grant) => grant.requestId),
       grants.map((grant) => grant.quota),
+      grants.map((grant) => grant.confirmation && JSON.stringify(grant.confirmation)),
+      grants.map((grant) => grant.proof?.owner ?? null),
+      grants.map((grant) => grant.proof?.digest ?? null),
+      grants.map((grant) => grant.proof && iso(grant.proof.expiresAt)),
       grants.map((grant) => grant.signingAlgorithm),
     ],
   })
@@ -150,6 +162,10 @@ export type TokenRecord = {
   roles: readonly string[]
   groups: readonly GroupClaim[]
   groupsAdministrator: GroupAccessLevel | null
+  /** What it is bound to; null for a token that whoever has it may use. */
+  confirmation: Confirmation | null
+  /** Whether its resource server checks that. */
+  bindingIsChecked: boolean
 }
 
 /**
@@ -187,7 +203,7 @@ function mayActWith(permission: string): string {
 export function selectTokens(lookup: string, signingKeyStatus = 'null::text'): string {
   return `
   select q.ordinal::int as ordinal, ${signingKeyStatus} as signing_key_status,
-         g.id, g.subject, g.token_format, g.issued_at, g.expires_at, g.revoked_at,
+         g.id, g.subject, g.token_format, g.issued_at, g.expires_at, g.revoked_at, g.confirmation,
          a.id as account_id, a.name as account_name, a.kind as account_kind, a.email as account_email,
          a.status as account_status,
          o.id as organization_id, o.slug as organization_slug, o.name as organization_name,
@@ -196,6 +212,9 @@ export function selectTokens(lookup: string, signingKeyStatus = 'null::text'): s
          rs.id as resource_server_id, rs.identifier as audience,
          g.token_generation = o.token_generation + a.token_generation + k.token_generation as generation_is_current,
          a.groups_administrator,
+         g.confirmation is null
+           or case when g.confirmation ? 'jkt' then 'dpop' else 'mtls' end = any (rs.sender_constraints)
+           as binding_is_checked,
          array(
            select s.name from unnest(string_to_array(g.scope, ' ')) with ordinality as s (name, position)
            where s.name = '${GROUPS_SCOPE}'
@@ -387,6 +406,8 @@ export type TokenRow = {
   roles: string[]
   groups: GroupClaim[] | null
   groups_administrator: GroupAccessLevel | null
+  confirmation: Confirmation | null
+  binding_is_checked: boolean
 }
 
 /** The same in our names. */
@@ -419,6 +440,8 @@ export function toTokenRecord(row: TokenRow): TokenRecord {
     roles: row.roles,
     groups: row.groups ?? [],
     groupsAdministrator: row.groups_administrator,
+    confirmation: row.confirmation,
+    bindingIsChecked: row.binding_is_checked,
   }
 }
 

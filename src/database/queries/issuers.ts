@@ -8,6 +8,7 @@ import type {
   OrganizationSettings,
   OrganizationStatus,
   PublicJwk,
+  SenderConstraint,
   SigningAlgorithm,
   TokenFormat,
 } from '../tables.ts'
@@ -57,6 +58,8 @@ export type ResourceServerAccess = {
   tokenFormat: TokenFormat
   signingAlgorithm: SigningAlgorithm
   tokenLifetimeSeconds: number
+  /** The bindings that it checks. */
+  senderConstraints: readonly SenderConstraint[]
   permissions: readonly string[]
 }
 
@@ -112,6 +115,7 @@ const FIND_ISSUERS = `
     select json_agg(json_build_object(
              'id', s.id, 'identifier', s.identifier, 'tokenFormat', s.token_format,
              'signingAlgorithm', s.signing_algorithm, 'tokenLifetimeSeconds', s.token_lifetime_seconds,
+             'senderConstraints', s.sender_constraints,
              'permissions', s.permissions)) as access
     from (
       select rs.*, array_agg(distinct p.permission order by p.permission) as permissions

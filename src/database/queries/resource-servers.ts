@@ -4,6 +4,7 @@ import type {
   Database,
   ResourceServerRow,
   ResourceServerSecretRow,
+  SenderConstraint,
   SigningAlgorithm,
   TokenFormat,
 } from '../tables.ts'
@@ -21,6 +22,7 @@ export type NewResourceServer = {
   signingAlgorithm: SigningAlgorithm
   introspectionSigningAlgorithm: SigningAlgorithm
   tokenLifetimeSeconds: number
+  senderConstraints: readonly SenderConstraint[]
   createdAt: Date
 }
 
@@ -31,6 +33,7 @@ export type ResourceServerChanges = {
   signingAlgorithm?: SigningAlgorithm
   introspectionSigningAlgorithm?: SigningAlgorithm
   tokenLifetimeSeconds?: number
+  senderConstraints?: readonly SenderConstraint[]
 }
 
 /** A secret as it is kept: digest and a hint for people, never the secret. */

@@ -21,6 +21,7 @@ export async function createResourceServer({ services, actor, body }: Call): Pro
     signingAlgorithm: body.signing_algorithm,
     introspectionSigningAlgorithm: body.introspection_signing_algorithm,
     tokenLifetimeSeconds: body.token_lifetime_seconds,
+    senderConstraints: body.sender_constraints,
     permissions: toDefinitions(body.permissions) ?? [],
   })
   return { status: 201, body: present(server), location: `/resource-servers/${server.id}` }
@@ -41,6 +42,7 @@ export async function updateResourceServer(call: Call): Promise<Reply> {
     signingAlgorithm: body.signing_algorithm,
     introspectionSigningAlgorithm: body.introspection_signing_algorithm,
     tokenLifetimeSeconds: body.token_lifetime_seconds,
+    senderConstraints: body.sender_constraints,
     permissions: toDefinitions(body.permissions),
   })
   return { status: 200, body: present(server) }
@@ -65,6 +67,7 @@ function present(server: ResourceServer) {
     signing_algorithm: server.signingAlgorithm,
     introspection_signing_algorithm: server.introspectionSigningAlgorithm,
     token_lifetime_seconds: server.tokenLifetimeSeconds,
+    sender_constraints: server.senderConstraints,
     permissions: server.permissions,
     built_in: server.builtIn,
     created_at: showTime(server.createdAt),

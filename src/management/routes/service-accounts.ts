@@ -15,6 +15,7 @@ type PolicyInput = Partial<{
   max_lifetime_seconds: number
   extra_audiences: string[]
   client_assertion_audience: AssertionPolicy['clientAssertionAudience']
+  require_dpop: boolean
 }>
 
 /** `GET /organizations/{org}/service-accounts`: one page of them. */
@@ -91,13 +92,15 @@ function toReview(query: ReviewQuery): directory.Review {
 }
 
 function toPolicy(input: PolicyInput = {}): Partial<AssertionPolicy> {
-  const { profile, require_jti, max_lifetime_seconds, extra_audiences, client_assertion_audience } = input
+  const { profile, require_jti, max_lifetime_seconds, extra_audiences } = input
+  const { client_assertion_audience, require_dpop } = input
   return {
     ...(profile !== undefined && { profile }),
     ...(require_jti !== undefined && { requireJti: require_jti }),
     ...(max_lifetime_seconds !== undefined && { maxLifetimeSeconds: max_lifetime_seconds }),
     ...(extra_audiences !== undefined && { extraAudiences: extra_audiences }),
     ...(client_assertion_audience !== undefined && { clientAssertionAudience: client_assertion_audience }),
+    ...(require_dpop !== undefined && { requireDpop: require_dpop }),
   }
 }
 
@@ -120,6 +123,7 @@ function present(account: ServiceAccount) {
       max_lifetime_seconds: policy.maxLifetimeSeconds,
       extra_audiences: policy.extraAudiences,
       client_assertion_audience: policy.clientAssertionAudience,
+      require_dpop: policy.requireDpop,
     },
     token_requests_per_minute: account.tokenRequestsPerMinute,
     created_at: showTime(account.createdAt),

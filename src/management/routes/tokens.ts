@@ -33,5 +33,6 @@ function present(record: GrantRecordRow) {
     expires_at: showTime(record.expiresAt),
     client_ip: record.clientIp,
     user_agent: record.userAgent,
+    cnf: record.confirmation,
   }
 }

@@ -25,6 +25,7 @@ export async function decide({ form, client }: GrantRequest): Promise<GrantDecis
     assertion,
     told,
     tokenRequestsPerMinute: account.tokenRequestsPerMinute,
+    requiresProof: account.assertionPolicy.requireDpop,
   }))
 }
 

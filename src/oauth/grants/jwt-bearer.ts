@@ -40,6 +40,7 @@ export async function decide(
       assertion: { jti: claims.jti, expiresAt: claims.expiresAt },
       told: {},
       tokenRequestsPerMinute: issuer.tokenRequestsPerMinute,
+      requiresProof: issuer.assertionPolicy.requireDpop,
     }
   })
 }

@@ -33,6 +33,8 @@ function toGrant(jti: string, now: number): NewGrantRecord {
     requestId: 'test',
     quota: null,
     signingAlgorithm: 'ES256',
+    confirmation: null,
+    proof: null,
   }
 }
 

@@ -52,6 +52,8 @@ async function recordsGrant(jti: string): Promise<boolean> {
       requestId: 'test',
       quota: null,
       signingAlgorithm: 'ES256',
+      confirmation: null,
+      proof: null,
     },
   ])
   return grant?.outcome === 'recorded'
