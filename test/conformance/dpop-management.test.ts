@@ -16,7 +16,10 @@ import { findLogLine } from './support.ts'
 /** RFC 9449 §7 at the management API. */
 
 const ALGORITHMS = 'ES256 ES384 EdDSA Ed25519 PS256 RS256'
-const DPOP = `DPoP realm="countersign", algs="${ALGORITHMS}"`
+
+/** What challenges say before they say what is wrong. */
+let BEARER: string
+let DPOP: string
 
 let server: TestServer
 let other: TestServer
@@ -33,6 +36,9 @@ beforeAll(async () => {
     clock: server.clock,
     issuer: server.issuer,
   })
+  const known = `realm="countersign", resource_metadata="${server.issuer}/.well-known/oauth-protected-resource/api/v1"`
+  BEARER = `Bearer ${known}`
+  DPOP = `DPoP ${known}, algs="${ALGORITHMS}"`
   prover = await createProver(server)
   fixture = await server.createFixture({ algorithm: 'ES256' })
   const management = await managementServerId(server)
@@ -129,7 +135,7 @@ describe('a bound token', () => {
   test('[9449-7.2-1][7662-downgrade] as a Bearer token is refused, with a good proof too', async () => {
     for (const dpop of [undefined, await proofFor(bound)]) {
       const answer = await get({ authorization: `Bearer ${bound}`, ...(dpop && { dpop }) })
-      await expectBadToken(answer, 'bound_to_key', 'Bearer realm="countersign", error="invalid_token"')
+      await expectBadToken(answer, 'bound_to_key', `${BEARER}, error="invalid_token"`)
     }
   })
 
@@ -150,7 +156,7 @@ describe('a bound token', () => {
 test('[9449-7.1-2] without credentials both schemes are offered, with the algorithms of proofs and no error', async () => {
   const answer = await get({})
   expectProblem(answer, 401, 'credentials_missing')
-  expectChallenge(answer, `Bearer realm="countersign", ${DPOP}`)
+  expectChallenge(answer, `${BEARER}, ${DPOP}`)
 })
 
 test('[9449-7.2-2] a token that is not bound is refused in the scheme DPoP, with a good proof', async () => {

@@ -47,7 +47,7 @@ test('[9728-3-3] no member is null or empty', async () => {
   }
 })
 
-test('the metadata says who gives tokens, what for, and how they are sent', async () => {
+test('[9728-3-4] the metadata says who gives tokens, what for, and how they are sent', async () => {
   const { body } = await get(server.url + LOCATION)
   expect(body).toEqual({
     resource: `${server.issuer}/api/v1`,
@@ -55,6 +55,7 @@ test('the metadata says who gives tokens, what for, and how they are sent', asyn
     authorization_servers: [server.issuer],
     scopes_supported: MANAGEMENT_PERMISSIONS.map(({ name }) => name),
     bearer_methods_supported: ['header'],
+    dpop_signing_alg_values_supported: ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256', 'RS256'],
     resource_documentation: `${server.issuer}/docs`,
   })
   expect((await get(body.resource_documentation)).status).toBe(200)
@@ -91,6 +92,14 @@ test('[9728-5-1] a challenge to a bad token leads there too, below the issuer’
   expect(answer.headers.get('www-authenticate')).toBe(
     'Bearer realm="countersign", resource_metadata="https://id.example.test/.well-known/oauth-protected-resource/t1/api/v1", error="invalid_token"',
   )
+})
+
+test('[9728-5-1] a challenge of DPoP leads there too', async () => {
+  const url = `resource_metadata="${server.issuer}${LOCATION}"`
+  for (const headers of [{}, { authorization: 'DPoP nope' }]) {
+    const answer = await get(`${server.url}/api/v1/me`, { headers })
+    expect(answer.headers.get('www-authenticate')).toContain(`DPoP realm="countersign", ${url}`)
+  }
 })
 
 test('[9728-7] the metadata may be kept for a while, by anybody, from anywhere', async () => {
