@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { FuzzReport } from '../test/fuzz/inputs.ts'
@@ -30,6 +30,7 @@ const JEST = [
 ]
 
 const { inputs, minutes, seed } = values
+const workers = availableParallelism()
 const folder = mkdtempSync(join(tmpdir(), 'countersign-fuzz-'))
 const report = join(folder, 'report')
 writeFileSync(report, '')
@@ -38,13 +39,18 @@ try {
   const timeout = (Number(minutes) + SPARE_MINUTES) * 60_000
   const { status } = spawnSync(
     process.execPath,
-    [...JEST, `--testTimeout=${timeout}`, ...(positionals.length > 0 ? positionals : ['test/fuzz'])],
+    [
+      ...JEST,
+      `--maxWorkers=${workers}`,
+      `--testTimeout=${timeout}`,
+      ...(positionals.length > 0 ? positionals : ['test/fuzz']),
+    ],
     {
       stdio: 'inherit',
       env: {
         ...process.env,
         FUZZ_INPUTS: inputs,
-        FUZZ_MINUTES: minutes,
+        FUZZ_MINUTES: String(Number(minutes) * workers),
         FUZZ_SEED: seed,
         FUZZ_REPORT: report,
       },

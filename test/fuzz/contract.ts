@@ -91,7 +91,7 @@ function toOperation(
 
 /**
  * Values that no generator would hit upon: ids that exist, keys on their curve. By the name of their schema, of a
- * property (`property modulus_length`), or of a parameter in a list (`acc in administrators`).
+ * property (`property modulus_length`), or of a path parameter (`acc`, or in one list `acc in administrators`).
  */
 export type Known = Readonly<Record<string, fc.Arbitrary<unknown>>>
 

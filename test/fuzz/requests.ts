@@ -43,8 +43,6 @@ const HEADERS = [
   'x-http-method-override',
   'x-request-id',
 ]
-/** Node.js itself says so, before anything of ours sees the request. */
-const HEADERS_TOO_LARGE = 431
 /** A path that leads nowhere; a body where none belongs. */
 const ALWAYS = [404, 413, 415]
 const METHODS = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND']
@@ -114,7 +112,6 @@ export function sendMade(server: TestServer, made: MadeRequest, names: Names): P
  */
 export function expectSound(answer: Answer, made: MadeRequest, operation: Operation): void {
   const { status, headers, text, body } = answer
-  if (status === HEADERS_TOO_LARGE) return
   expect({ status: status >= 500 ? status : 'below 500', text }).toEqual({ status: 'below 500', text })
   expect(headers.get('x-request-id')).toMatch(/^[A-Za-z0-9._-]{1,64}$/)
   expect(text).not.toMatch(/node_modules|\.ts:|at async|kysely|SQLSTATE|syntax error at/i)
@@ -122,7 +119,7 @@ export function expectSound(answer: Answer, made: MadeRequest, operation: Operat
     expect(made.isAuthenticated).toBe(true)
     return
   }
-  if (made.method === 'HEAD' || !/^\/(api\/v1|sign-in)\//.test(made.path)) return
+  if (made.method === 'HEAD' || !isWithin(made.path, ['/api/v1/', '/sign-in/'])) return
   expect(headers.get('content-type')).toMatch(/^application\/problem\+json(;|$)/)
   expect({ code: body.code, status: body.status }).toEqual({
     code: body.code,
@@ -131,15 +128,21 @@ export function expectSound(answer: Answer, made: MadeRequest, operation: Operat
   if (made.method === operation.method) expect([...operation.statuses, ...ALWAYS]).toContain(status)
 }
 
+/** Whether it still leads there once `..` has been followed, as every client does. */
+function isWithin(path: string, roots: readonly string[]): boolean {
+  const { pathname } = new URL(`http://localhost${path}`)
+  return roots.some((root) => pathname.startsWith(root))
+}
+
 function pathsOf({ path, parameters }: Operation, known: Known): fc.Arbitrary<string> {
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '')
   const values = names.map((name) => {
     const schema = parameters.find((parameter) => parameter.in === 'path' && parameter.name === name)!.schema
-    const good = known[`${name} in ${path.split('/')[5] ?? ''}`] ?? valuesOf(schema, known)
+    const good = known[`${name} in ${path.split('/')[5] ?? ''}`] ?? known[name] ?? valuesOf(schema, known)
     const hostile = fc.oneof(
       wellFormedText.map(encodeURIComponent),
       fc.constantFrom('%', '%zz', '%00', '%ff', '..', '.', '%2e%2e%2f', '', '*', 'acc_', '«org»', '«acc»'),
-      longText.map((text) => encodeURIComponent(text.toWellFormed()).slice(0, 12_000)),
+      longText.map((text) => encodeURIComponent(text.toWellFormed()).slice(0, 4000)),
     )
     return rarely(good.map(String), hostile)
   })
@@ -167,7 +170,9 @@ function queriesOf({ parameters }: Operation, known: Known): fc.Arbitrary<string
       .tuple(
         fc.boolean(),
         rarely(
-          valuesOf(schema, known).map((value) => encodeURIComponent(String(value).toWellFormed())),
+          (known[name] ?? valuesOf(schema, known)).map((value) =>
+            encodeURIComponent(String(value).toWellFormed()),
+          ),
           hostileValue,
         ),
       )
@@ -209,7 +214,7 @@ function bodiesOf({ body }: Operation, known: Known): fc.Arbitrary<string | Uint
 const headerValue = fc.oneof(
   fc.constantFrom(...AWKWARD_VALUES),
   fc.string({ unit: fc.constantFrom(...' !"#%&\'()*+,-./09:;<=>?@AZ[]^_`az{|}~é\u00ff\t'), maxLength: 40 }),
-  fc.integer({ min: 1, max: 6000 }).map((length) => 'a,'.repeat(length)),
+  fc.integer({ min: 1, max: 1500 }).map((length) => 'a,'.repeat(length)),
 )
 
 function rarely<Good, Bad>(good: fc.Arbitrary<Good>, bad: fc.Arbitrary<Bad>): fc.Arbitrary<Good | Bad> {
