@@ -3,6 +3,7 @@ import type { IdentityProviderRow } from '../database/tables.ts'
 import { clientSecretId } from '../directory/identity-providers.ts'
 import { codeOf, messageOf, Refusal } from '../errors.ts'
 import { type KeyEncryptionKeys, unwrap } from '../signing/envelope.ts'
+import { fetchBounded } from './bounded-fetch.ts'
 import type { AuthenticationServices } from './services.ts'
 
 /** What is asked of the provider: who somebody is, and their address. */
@@ -101,6 +102,7 @@ async function discover(
       secret === null ? openid.None() : openid.ClientSecretPost(secret.toString()),
       {
         timeout: TIMEOUT_SECONDS,
+        [openid.customFetch]: fetchBounded,
         execute: [openid.enableNonRepudiationChecks, ...(isPlain ? [openid.allowInsecureRequests] : [])],
       },
     )

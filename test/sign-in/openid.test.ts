@@ -1,3 +1,8 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { startIdentityProvider, type TestIdentityProvider } from '../support/identity-provider.ts'
 import { createOrganization, expectProblem } from '../support/management.ts'
@@ -192,6 +197,34 @@ test('a provider that cannot be reached is told as such', async () => {
   await setProvider(organization.id, { issuer: 'http://127.0.0.1:9' })
   const answer = await createBrowser(server).call('POST', '/openid', { organization: organization.slug })
   expectProblem(answer, 502, 'openid_unavailable')
+})
+
+test.each(['plain', 'gzip'])('a provider whose answer does not end takes no memory (%s)', async (coding) => {
+  let octets = 0
+  const endless = createServer((_req, res) => {
+    res.writeHead(200, {
+      'content-type': 'application/json',
+      ...(coding === 'gzip' && { 'content-encoding': 'gzip' }),
+    })
+    const body = Readable.from(
+      (function* () {
+        yield '{"issuer": "'
+        for (octets = 0; octets < 200_000_000; octets += 65_536) yield 'x'.repeat(65_536)
+      })(),
+    )
+    const sent = coding === 'gzip' ? pipeline(body, createGzip(), res) : pipeline(body, res)
+    sent.catch(() => undefined)
+  })
+  await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve))
+  const { port } = endless.address() as AddressInfo
+  await setProvider(organization.id, { issuer: `http://127.0.0.1:${port}` })
+  const answer = await createBrowser(server).call('POST', '/openid', { organization: organization.slug })
+  expectProblem(answer, 502, 'openid_unavailable')
+  endless.closeAllConnections()
+  endless.close()
+  expect(octets).toBeGreaterThan(1_000_000)
+  // Some megabytes may be on their way.
+  expect(octets).toBeLessThan(50_000_000)
 })
 
 test('the request uses PKCE, state and nonce, and its cookie is for the way back alone', async () => {
