@@ -51,20 +51,22 @@ export async function beginEnrolment(
 
 /**
  * Confirms the second factor by its first code: from now on it is asked for. Ends all other sessions, and
- * answers recovery codes, which are shown once.
- * Throws Refusal `second_factor_on`, `second_factor_off` when none was begun, or `second_factor_wrong`.
+ * answers recovery codes, which are shown once. Who has found an open session must not guess the code and get them.
+ * Throws Refusal `too_many_requests`, `second_factor_on`, `second_factor_off` when none was begun, or
+ * `second_factor_wrong`.
  */
 export async function confirmEnrolment(
   services: AuthenticationServices,
   session: Session,
   code: string,
 ): Promise<string[]> {
-  const { accountId } = session.record
+  const { accountId, accountEmail } = session.record
   return transact(services.db, async (trx) => {
     const now = services.clock.now()
     const credentials = await requireCredentials(trx, accountId)
     if (credentials.totpConfirmedAt !== null) throw new Refusal('second_factor_on', { accountId })
     if (credentials.wrappedTotpSecret === null) throw new Refusal('second_factor_off', { accountId })
+    const attempt = await services.throttle.goOn('codes', accountEmail, false)
     const secret = unwrap(credentials.wrappedTotpSecret, services.keyEncryptionKeys, totpSecretId(accountId))
     await spendStep(trx, accountId, secret, code.replaceAll(/\s/g, ''), now)
     await confirmTotp(trx, accountId, new Date(now))
@@ -73,6 +75,7 @@ export async function confirmEnrolment(
     await record(trx, session, now, 'administrator.second_factor_enabled', {
       after: { recovery_codes: codes.length, sessions_ended: sessionsEnded },
     })
+    await attempt.held()
     return codes
   })
 }

@@ -54,6 +54,19 @@ describe('a second factor', () => {
     expect(answer.body).toEqual({ status: 'second_factor_required' })
   })
 
+  test('is not confirmed by who has found an open session and guesses', async () => {
+    const { secret } = await must(browser.call('POST', '/totp', { password: person.password }))
+    const good = [-1, 0, 1].map((steps) => codeFor(server, secret, steps))
+    const wrong = ['000000', '000001', '000002', '000003'].find((code) => !good.includes(code))
+    for (let guesses = 0; guesses < 10; guesses++) {
+      const answer = await browser.call('POST', '/totp/confirm', { code: wrong })
+      expectProblem(answer, 401, 'second_factor_refused')
+    }
+    const late = await browser.call('POST', '/totp/confirm', { code: good[1] })
+    expectProblem(late, 429, 'too_many_requests')
+    expect(Number(late.headers.get('retry-after'))).toBeGreaterThan(0)
+  })
+
   test('is set up by who knows the password, and ends all other sessions', async () => {
     const other = await signIn(server, person)
     expectProblem(await browser.call('POST', '/totp', { password: 'wrong' }), 403, 'password_unconfirmed')
