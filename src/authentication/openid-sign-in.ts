@@ -63,8 +63,8 @@ export async function beginOpenidSignIn(
  * Ends it: the browser has come back with `query`. The provider vouches for an address of a domain that the
  * organization allows; the administrator of the organization with that address is signed in, and from then on
  * known by issuer and subject. Nobody is created.
- * Throws Refusal `openid_request_unknown`, `openid_unavailable`, `openid_failed`, `openid_identity_refused` or
- * `account_not_active`.
+ * Throws Refusal `openid_request_unknown`, `too_many_requests`, `openid_unavailable`, `openid_failed`,
+ * `openid_identity_refused` or `account_not_active`.
  */
 export async function finishOpenidSignIn(
   services: Services,
@@ -72,7 +72,7 @@ export async function finishOpenidSignIn(
   query: URLSearchParams,
   request: RequestFacts,
 ): Promise<SignedIn> {
-  const { db, clock, issuer, openid } = services
+  const { db, clock, issuer, openid, throttle } = services
   const begun = open(services, cookie)
   if (
     begun === undefined ||
@@ -83,6 +83,7 @@ export async function finishOpenidSignIn(
       fact: begun === undefined ? 'no cookie' : 'expired or other',
     })
   }
+  await throttle.countOpenid(request.ip ?? '')
   const provider = await findIdentityProvider(db, begun.organizationId)
   if (provider === undefined || provider.issuer !== begun.issuer) {
     throw new Refusal('openid_request_unknown', {

@@ -18,8 +18,8 @@ const LIMITS: ThrottleLimits = {
   account: { points: 60, duration: 3600 },
   /** Codes of a second factor for one account, likewise: three of a million codes hold at any time. */
   codes: { points: 10, duration: 3600 },
-  /** Sign-ins that one address begins at identity providers, right or wrong. */
-  openid: { points: 300, duration: 900 },
+  /** What one address has us ask of identity providers, right or wrong: to begin a sign-in and to end it. */
+  openid: { points: 600, duration: 900 },
 }
 
 /** One attempt that was let through; it counts as a wrong guess until it is told to have held. */
@@ -30,7 +30,7 @@ export type SignInThrottle = {
   begin(email: string, ip: string): Promise<Attempt>
   /** Once it is known whether the account has signed in from there before. Throws Refusal `too_many_requests`. */
   goOn(kind: 'account' | 'codes', email: string, isKnownAddress: boolean): Promise<Attempt>
-  /** Counts a sign-in that begins at an identity provider. Throws Refusal `too_many_requests`. */
+  /** Counts that an identity provider is about to be asked. Throws Refusal `too_many_requests`. */
   countOpenid(ip: string): Promise<void>
 }
 

@@ -244,6 +244,34 @@ test('the request uses PKCE, state and nonce, and its cookie is for the way back
   expect(cookie).not.toContain(searchParams.get('nonce'))
 })
 
+test('one address has a provider asked so often and no more, whatever it comes back with', async () => {
+  const patient = await startTestServer({
+    connection: server.connection,
+    clock: server.clock,
+    issuer: server.issuer,
+    trustedProxies: ['127.0.0.1'],
+  })
+  const browser = createBrowser(patient, { ip: '198.51.100.7' })
+  const state = new URL(await begin(browser)).searchParams.get('state')
+  const cookie = `${OPENID_COOKIE}=${browser.cookies.get(OPENID_COOKIE)}`
+  const comeBackWith = (code: string) =>
+    browser.call(
+      'GET',
+      `/openid/callback?state=${state}&error=access_denied&error_description=${code}`,
+      undefined,
+      {
+        cookie,
+      },
+    )
+  const statuses = new Map<number, number>()
+  for (let round = 0; round < 30; round++) {
+    for (const { status } of await Promise.all(Array.from({ length: 20 }, () => comeBackWith('x'))))
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  }
+  await patient.close()
+  expect(Object.fromEntries(statuses)).toEqual({ 401: 599, 429: 1 })
+})
+
 test('codes and client secrets stand in no log', async () => {
   const { subject } = await invitePerson()
   const browser = createBrowser(server)
