@@ -30,6 +30,8 @@ export type ChainReport = {
 
 /** How far from its place an event is looked for that was moved. */
 const MAX_DISTANCE = 10_000
+/** How far the clocks of nodes may differ, far beyond what they do: who comes first around the turn of a month. */
+const TURN_MILLISECONDS = 86_400_000
 
 /**
  * Recomputes the chains of all organizations, or of the one with that slug, one after the other and each as it
@@ -48,6 +50,7 @@ async function verifyChain(chain: Chain, { head, anchors, events }: ChainReading
     ...{ first: undefined, last: undefined, break: undefined },
   }
   if (head === undefined) return { ...report, break: headMissing() }
+  if (head.sequence === 0) return { ...report, break: beginningMissing() }
 
   let place: ChainHead = { sequence: 0, hash: GENESIS_HASH }
   let faulty: { event: AuditEventRow; found: Break } | undefined
@@ -71,7 +74,11 @@ async function verifyChain(chain: Chain, { head, anchors, events }: ChainReading
   return { ...report, break: findFaultAtEnd(place, head) }
 }
 
-/** Where the chain goes on after what retention has dropped: as far as `until`, if its anchors reach so far. */
+/**
+ * Where the chain goes on after what retention has dropped: as far as `until`, if its anchors reach so far. Retention
+ * drops whole months, the oldest: an anchor for what comes after an event that was kept, but for the turn of a month,
+ * was written by somebody else and counts for nothing.
+ */
 function skipDropped(
   from: ChainHead,
   until: number,
@@ -82,11 +89,17 @@ function skipDropped(
   for (const anchor of anchors) {
     const run = { first: Number(anchor.firstSequence), last: Number(anchor.lastSequence) }
     const follows = run.first === place.sequence + 1 && anchor.previousHash.equals(place.hash)
-    if (!follows || run.last > until) continue
+    if (!follows || run.last > until || !mayBeDroppedAfter(report.last)) continue
     report.dropped.push({ ...run, at: anchor.droppedAt })
     place = { sequence: run.last, hash: anchor.hash }
   }
   return place
+}
+
+function mayBeDroppedAfter(kept: ChainReport['last']): boolean {
+  if (kept === undefined) return true
+  const { at } = kept
+  return at.getTime() - Date.UTC(at.getUTCFullYear(), at.getUTCMonth()) < TURN_MILLISECONDS
 }
 
 /** What is wrong with an event that comes after `place`. */
@@ -136,6 +149,12 @@ function nameTwins({ event, found }: { event: AuditEventRow; found: Break }, nex
 function headMissing(): Break {
   const detail = 'it is not known any more which event is the newest'
   return { fault: 'head_missing', sequence: 0, eventId: null, detail }
+}
+
+/** A trail begins with its organization. What was dropped after its retention is not forgotten by the head. */
+function beginningMissing(): Break {
+  const detail = 'missing: all; the head says that nothing was ever written'
+  return { fault: 'event_missing', sequence: 1, eventId: null, detail }
 }
 
 function holdsAt(event: AuditEventRow, sequence: number): boolean {
