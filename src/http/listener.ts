@@ -6,7 +6,14 @@ import { OperatorError } from '../errors.ts'
  * How long a caller may take to send headers and a whole request of ours, 128 KB at most, and how often that is
  * looked at. Node's own five minutes would let few callers hold many connections and half-read bodies.
  */
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 2_000 }
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 15_000,
+  connectionsCheckingInterval: 2_000,
+  // Proxies keep a connection for a minute. It must be they who close it: one that we close as a request comes in
+  // loses that request.
+  keepAliveTimeout: 65_000,
+}
 /** How long requests under way may take to finish once the server is told to stop. */
 const DRAIN_MILLISECONDS = 10_000
 /** How soon a kept-alive connection is closed once its last request is answered. */

@@ -1,5 +1,8 @@
 import { once } from 'node:events'
+import { Agent, get } from 'node:http'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import { listen } from '../../src/http/listener.ts'
 import { sendRaw } from '../support/raw-request.ts'
@@ -37,4 +40,22 @@ test('a request that expects what no server knows is answered by the application
   )
   await listener.drain()
   expect(answer).toMatchObject({ status: 200, text: 'POST seen' })
+})
+
+test('a connection outlives the pauses of a proxy', async () => {
+  const listener = await listen((req, res) => res.end(String(req.socket.remotePort)), {
+    host: '127.0.0.1',
+    port: 0,
+  })
+  const agent = new Agent({ keepAlive: true })
+  const askFromPort = async () => {
+    const [answer] = await once(get({ port: listener.port, agent }), 'response')
+    return text(answer)
+  }
+  const first = await askFromPort()
+  await sleep(12_000)
+  const second = await askFromPort()
+  agent.destroy()
+  await listener.drain()
+  expect(second).toBe(first)
 })
