@@ -14,6 +14,8 @@ const LIMITS = {
   // loses that request.
   keepAliveTimeout: 65_000,
 }
+/** An answer of which a caller takes nothing for so long is not kept for it. Nothing that we do takes longer. */
+const STALL_MILLISECONDS = 30_000
 /** How long requests under way may take to finish once the server is told to stop. */
 const DRAIN_MILLISECONDS = 10_000
 /** How soon a kept-alive connection is closed once its last request is answered. */
@@ -31,7 +33,7 @@ export async function listen(
   app: RequestListener,
   address: { host: string; port: number },
 ): Promise<Listener> {
-  const server = createHttpServer(app, LIMITS)
+  const server = createHttpServer(app, LIMITS).setTimeout(STALL_MILLISECONDS)
   await bind(server, address)
   const { port } = server.address() as AddressInfo
   return { port, drain: () => drain(server) }

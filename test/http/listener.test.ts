@@ -42,6 +42,31 @@ test('a request that expects what no server knows is answered by the application
   expect(answer).toMatchObject({ status: 200, text: 'POST seen' })
 })
 
+test('an answer that a caller does not read is not kept for it, while one that waits for its turn is', async () => {
+  const listener = await listen(
+    (req, res) => {
+      const slowly = req.url === '/slow' ? 20_000 : 0
+      setTimeout(() => res.end(Buffer.alloc(20_000_000)), slowly)
+    },
+    { host: '127.0.0.1', port: 0 },
+  )
+  const socket = connect(listener.port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.pause()
+  socket.write('GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n')
+  const patient = fetch(`http://127.0.0.1:${listener.port}/slow`).then((answer) => answer.arrayBuffer())
+  // Node looks twice whether anything was taken meanwhile.
+  await sleep(65_000)
+  let octets = 0
+  socket.on('data', (chunk) => {
+    octets += chunk.length
+  })
+  await once(socket.resume(), 'close')
+  expect(octets).toBeLessThan(20_000_000)
+  expect((await patient).byteLength).toBe(20_000_000)
+  await listener.drain()
+})
+
 test('a connection outlives the pauses of a proxy', async () => {
   const listener = await listen((req, res) => res.end(String(req.socket.remotePort)), {
     host: '127.0.0.1',
