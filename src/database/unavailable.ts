@@ -28,10 +28,19 @@ const UNAVAILABLE_MESSAGES =
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable)
+  if (isPartitionMissing(error)) return true
   const code = codeOf(error) ?? ''
   return (
     UNAVAILABLE_CODES.has(code) ||
     UNAVAILABLE_STATES.test(code) ||
     UNAVAILABLE_MESSAGES.test(messageOf(error))
   )
+}
+
+/**
+ * SQLSTATE `check_violation` of no constraint: the partition that a record belongs in was not made yet, because
+ * maintenance fails or a clock is far ahead. That is for the operator to mend.
+ */
+function isPartitionMissing(error: unknown): boolean {
+  return codeOf(error) === '23514' && (error as { constraint?: string }).constraint === undefined
 }

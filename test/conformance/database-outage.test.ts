@@ -6,7 +6,15 @@ import { asClient, byAssertion } from '../support/client-assertions.ts'
 import { clusterConnection } from '../support/cluster.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type DatabaseLink, openDatabaseLink } from '../support/database-link.ts'
-import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
+import { expectProblem } from '../support/management.ts'
+import {
+  type Answer,
+  type Fixture,
+  must,
+  startTestServer,
+  type TestServer,
+  toAnswer,
+} from '../support/server.ts'
 import { expectRefusalFor, findLogLine } from './support.ts'
 
 let database: TestDatabase
@@ -134,6 +142,25 @@ async function askAsProxy(token: string): Promise<Answer> {
   const query = new URLSearchParams({ resource: identifier })
   return toAnswer(await fetch(`${server.url}/oauth/forward-auth?${query}`, { headers }))
 }
+
+test('[6749-5.2-6] while the partition of the day or the month is missing, nothing is done, and that is no bug', async () => {
+  const held = await server.operatorToken()
+  const path = `${server.url}/api/v1/organizations/${fixture.organizationId}/groups`
+  const headers = { authorization: `Bearer ${held}`, 'content-type': 'application/json' }
+  await witness.query(
+    `alter table audit_events rename to kept; create table audit_events (like kept including all) partition by range (at)`,
+  )
+  const body = JSON.stringify({ name: 'Never' })
+  const change = await toAnswer(await fetch(path, { method: 'POST', headers, body }))
+  await witness.query('drop table audit_events; alter table kept rename to audit_events')
+  expectProblem(change, 503, 'database_unavailable')
+  expect((await must(server.api('GET', `/organizations/${fixture.organizationId}/groups`))).items).toEqual([])
+
+  server.clock.advance(40 * 86_400)
+  await expectUnavailable(await fixture.requestToken())
+  await server.maintain()
+  expect((await fixture.requestToken()).status).toBe(200)
+})
 
 async function expectUnavailable(answer: Answer): Promise<void> {
   await expectRefusalFor(server, answer, {
