@@ -1,8 +1,8 @@
 import { Refusal } from '../errors.ts'
 
-/** PostgreSQL and RFC 3339 agree on four digits. */
-const LATEST = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
-const EARLIEST = Date.UTC(1, 0, 1)
+/** PostgreSQL and RFC 3339 agree on four digits. `Date.UTC` would take the year 1 for 1901. */
+const LATEST = Date.parse('9999-12-31T23:59:59.999Z')
+const EARLIEST = Date.parse('0001-01-01T00:00:00Z')
 
 /**
  * A time of a body: null and undefined stay what they are. The contract has checked the form; what is left are

@@ -113,6 +113,7 @@ describe('issued tokens stand in the trail', () => {
       expect(await list(`&to=${at}`)).toEqual(whole.filter((event) => event.at < at))
     }
     expect(await list('&from=1969-01-01T00:00:00Z&to=9999-12-31T00:00:00Z')).toEqual(whole)
+    expect(await list('&from=0001-01-01T00:00:00Z&to=9999-12-31T00:00:00Z')).toEqual(whole)
   })
 
   test('by the request, whoever chose its id', async () => {
