@@ -2,12 +2,9 @@ import { afterAll, beforeAll, expect } from '@jest/globals'
 import { createApiToken } from '../support/api-tokens.ts'
 import { type RawRequest, sendRaw } from '../support/raw-request.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
-import { type ProxyProgram, type RunningProxy, startApi, startProxy } from './proxy.ts'
+import { createInvoices, type Invoices } from './invoices.ts'
+import { identityOf, type ProxyProgram, type RunningProxy, startApi, startProxy } from './proxy.ts'
 import { createOptionalTest, type Start, type Toolchain } from './toolchains.ts'
-
-/** As the guide's configurations have them. */
-const RESOURCE = 'https://api.example.com'
-const PERMISSIONS = ['invoices:read', 'invoices:write']
 
 /** What a client says that wants to be somebody else. */
 const CLAIMED = {
@@ -44,23 +41,15 @@ export function testForwardAuth(
 ) {
   const optional = createOptionalTest(found)
   const setting = {} as Setting
-  let resourceServerId: string
-  let secret: string
+  let invoices: Invoices
   let proxy: RunningProxy | undefined
 
   beforeAll(async () => {
     if ('missing' in found) return
     const server = await startTestServer({ trustedProxies: ['127.0.0.1'] })
-    const described = {
-      identifier: RESOURCE,
-      name: 'Invoices',
-      permissions: PERMISSIONS.map((permission) => ({ name: permission, description: permission })),
-    }
-    resourceServerId = (await must(server.api('POST', '/resource-servers', described))).id
-    const secrets = `/resource-servers/${resourceServerId}/secrets`
-    secret = (await must(server.api('POST', secrets, {}))).client_secret
+    invoices = await createInvoices(server)
     const api = await startApi()
-    const target = await startProxy(found.run, program, { countersign: server.url, api: api.url, secret })
+    const target = await startProxy(found.run, program, addressesOf(server.url, api.url))
     proxy = target
     const call = (request: RawRequest, through: RunningProxy = target) =>
       sendRaw(through, { method: 'GET', path: '/invoices', ...request })
@@ -71,7 +60,7 @@ export function testForwardAuth(
       callWith: (token: string, request: RawRequest = {}) =>
         call({ ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } }),
     })
-    setting.caller = await createCaller(setting.server)
+    setting.caller = await invoices.createCaller()
   })
 
   afterAll(async () => {
@@ -81,15 +70,12 @@ export function testForwardAuth(
     await setting.server?.close()
   })
 
-  const toPermissions = (names: readonly string[]) =>
-    names.map((permission) => ({ resource_server_id: resourceServerId, permission }))
-
-  /** An account that may use the API of the guide, and nothing else. */
-  async function createCaller(server: TestServer, names = PERMISSIONS): Promise<Fixture> {
-    const created = await server.createFixture({ algorithm: 'ES256' })
-    await must(server.api('PATCH', created.accountPath, { permissions: toPermissions(names) }))
-    return created
-  }
+  const addressesOf = (countersign: string, api: string) => ({
+    countersign,
+    api,
+    resourceServerId: invoices.id,
+    secret: invoices.secret,
+  })
 
   /** Nothing has reached the API. */
   async function expectStopped(answer: Promise<Answer>, status: number): Promise<Answer> {
@@ -156,7 +142,7 @@ export function testForwardAuth(
   })
 
   optional.test(`${name} stops a token the moment its key is deleted`, async () => {
-    const other = await createCaller(setting.server)
+    const other = await invoices.createCaller()
     const token = await other.getToken()
     expect((await setting.callWith(token)).status).toBe(200)
     await must(setting.server.api('DELETE', `${other.accountPath}/keys/${other.keyId}`))
@@ -170,7 +156,7 @@ export function testForwardAuth(
   })
 
   optional.test(`${name} demands permissions by method, and tells a client what is missing`, async () => {
-    const reader = await createCaller(setting.server, ['invoices:read'])
+    const reader = await invoices.createCaller(['invoices:read'])
     const token = await reader.getToken()
     for (const method of ['GET', 'HEAD']) expect((await setting.callWith(token, { method })).status).toBe(200)
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
@@ -209,7 +195,7 @@ export function testForwardAuth(
       'x-auth-key': apiToken.keyId,
     })
 
-    const delegation = { subjects: ['user-*'], permissions: toPermissions(['invoices:read']) }
+    const delegation = { subjects: ['user-*'], permissions: invoices.toPermissions(['invoices:read']) }
     await must(server.api('PATCH', caller.accountPath, { delegation }))
     const assertion = await caller.assertion({ sub: 'user-"1",x=y' })
     const { access_token: delegated } = (await caller.requestToken({ assertion })).body
@@ -230,7 +216,7 @@ export function testForwardAuth(
       [{ countersign: away.url }, statusOf.noAnswer],
     ] as const
     for (const [change, status] of cases) {
-      const options = { countersign: server.url, api: api.url, secret, ...change }
+      const options = { ...addressesOf(server.url, api.url), ...change }
       const other = await startProxy(start, program, options)
       const headers = { authorization: `Bearer ${token}` }
       await expectStopped(sendRaw(other, { method: 'GET', path: '/invoices', headers }), status).finally(() =>
@@ -240,9 +226,4 @@ export function testForwardAuth(
   })
 
   return { setting, optional, expectStopped }
-}
-
-/** What the API was told of the caller, and whatever looks like it. */
-function identityOf({ body }: Answer): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(body.headers).filter(([name]) => /auth/i.test(name)))
 }

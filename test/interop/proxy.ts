@@ -1,35 +1,51 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RawTarget } from '../support/raw-request.ts'
+import type { Answer } from '../support/server.ts'
 import type { Start } from './toolchains.ts'
 
 /** A proxy of the guide to forward auth: which configuration it has, and how it is started. */
 export type ProxyProgram = {
   /** The configuration, as it stands in the guide. */
   configuration: string
+  /** A socket in the folder unless said otherwise: a port that was free may be taken a moment later. */
+  listensOn?: 'port'
+  /** Takes no address of Countersign but one of https. */
+  asksByTls?: true
   /** Makes of it what can be started here: addresses, socket, folder and secret. Nothing else may change. */
   prepare(text: string, place: Place): PreparedProxy
 }
 
-export type Place = { folder: string; socketPath: string; countersign: string; api: string; secret: string }
+export type Place = {
+  folder: string
+  socketPath: string
+  /** For programs that cannot listen on a socket in a folder. */
+  port: number
+  countersign: string
+  api: string
+  resourceServerId: string
+  secret: string
+}
 export type PreparedProxy = { files: Record<string, string>; args: string[]; env?: Record<string, string> }
 export type RunningProxy = RawTarget & { stop(): Promise<void> }
 
 const START_TIMEOUT_MILLISECONDS = 30_000
 
-/** Starts a real proxy on a socket in a folder of its own, and waits until it takes connections. */
+/** Starts a real proxy, in a folder of its own, and waits until it takes connections. */
 export async function startProxy(
   start: Start,
   program: ProxyProgram,
-  addresses: Pick<Place, 'countersign' | 'api' | 'secret'>,
+  addresses: Omit<Place, 'folder' | 'socketPath' | 'port'>,
 ): Promise<RunningProxy> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-proxy-'))
   const socketPath = join(folder, 'http.sock')
-  const { files, args, env } = program.prepare(program.configuration, { ...addresses, folder, socketPath })
+  const port = await findFreePort()
+  const place = { ...addresses, folder, socketPath, port }
+  const { files, args, env } = program.prepare(program.configuration, place)
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 })
   const child = start(args, env)
   let output = ''
@@ -41,7 +57,7 @@ export async function startProxy(
     rmSync(folder, { recursive: true, force: true })
   }
   const deadline = performance.now() + START_TIMEOUT_MILLISECONDS
-  while (!(await takesConnections(socketPath))) {
+  while (!(await takesConnections(program.listensOn === 'port' ? { port } : { path: socketPath }))) {
     if (child.exitCode === null && performance.now() < deadline) {
       await sleep(20)
       continue
@@ -49,13 +65,21 @@ export async function startProxy(
     await stop()
     throw new Error(`the proxy does not start: ${output.slice(-2000)}`)
   }
+  if (program.listensOn === 'port') return { url: `http://127.0.0.1:${port}`, stop }
   return { url: 'http://api.example.com', socketPath, stop }
 }
 
-function takesConnections(socketPath: string): Promise<boolean> {
-  if (!existsSync(socketPath)) return Promise.resolve(false)
+async function findFreePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+function takesConnections(address: { port: number } | { path: string }): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(socketPath, () => {
+    const socket = connect(address, () => {
       socket.destroy()
       resolve(true)
     })
@@ -92,4 +116,9 @@ export async function startApi(): Promise<{ url: string; received: Received[]; s
       api.closeAllConnections()
     },
   }
+}
+
+/** What the API was told of the caller, and whatever looks like it. */
+export function identityOf({ body }: Answer): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(body.headers).filter(([name]) => /auth/i.test(name)))
 }
