@@ -114,11 +114,12 @@ export type DirectoryReason =
   | 'signing_key_not_ready'
 
 /**
- * An administrator who proves who they are. The first five sound alike: whoever guesses learns nothing about which
+ * An administrator who proves who they are. The first six sound alike: whoever guesses learns nothing about which
  * addresses exist.
  */
 export type SignInReason =
   | 'email_unknown'
+  | 'organization_ambiguous'
   | 'account_is_service_account'
   | 'account_not_active'
   | 'password_not_set'

@@ -1,6 +1,6 @@
 import type { Trx } from '../database/connect.ts'
 import {
-  findSignInCandidate,
+  findSignInCandidates,
   isKnownAddress,
   lockCredentials,
   rehashPassword,
@@ -21,28 +21,36 @@ import { beginSession, getPendingSession, rememberedSince } from './sessions.ts'
 /** A session has begun. With `awaitsSecondFactor` nothing can be done with it but giving the code. */
 export type SignedIn = { secret: string; awaitsSecondFactor: boolean }
 
+/** An account is an address within an organization; the slug may be left out where the address has one account. */
+export type PasswordSignIn = { email: string; password: string; organization?: string | undefined }
+
 /**
- * Signs an administrator in by address and password. For an address that nobody has, an account that may not
- * sign in and a wrong password the work is the same, and so is what the caller is told: only the reason differs,
- * for log, metric and trail. A service account never signs in.
- * Throws Refusal `too_many_requests`, `email_unknown`, `account_is_service_account`, `account_not_active`,
- * `password_not_set` or `password_wrong`.
+ * Signs an administrator in by address and password. For an address that nobody has or several organizations have,
+ * an account that may not sign in and a wrong password the work is the same, and so is what the caller is told: only
+ * the reason differs, for log, metric and trail. A service account never signs in.
+ * Throws Refusal `too_many_requests`, `email_unknown`, `organization_ambiguous`, `account_is_service_account`,
+ * `account_not_active`, `password_not_set` or `password_wrong`.
  */
 export async function signInWithPassword(
   services: AuthenticationServices,
-  given: { email: string; password: string },
+  given: PasswordSignIn,
   request: RequestFacts,
 ): Promise<SignedIn> {
   const { db, clock, throttle, passwords } = services
   const email = normalizeEmail(given.email)
   const ip = request.ip ?? ''
   const attempt = await throttle.begin(email, ip)
-  const candidate = await findSignInCandidate(db, email, { ip, since: rememberedSince(clock.now()) })
+  const from = { ip, since: rememberedSince(clock.now()) }
+  const organization = given.organization?.toLowerCase()
+  const found = await findSignInCandidates(db, { email, organization }, from)
+  const isAmbiguous = found.filter((each) => each.isOpen).length > 1
+  const candidate = isAmbiguous ? undefined : found[0]
   const attemptAtAccount = await throttle.goOn('account', email, candidate?.isKnownAddress ?? false)
 
   const password = normalizePassword(given.password)
   const holds = await passwords.verify(password, candidate?.passwordHash ?? null)
   return noting(services, candidate, request, async () => {
+    if (isAmbiguous) throw new Refusal('organization_ambiguous')
     const { account, passwordHash } = requireAdmitted(candidate, holds)
     await Promise.all([attempt.held(), attemptAtAccount.held()])
     if (isOutdated(passwordHash)) {
@@ -71,7 +79,7 @@ export async function giveSecondFactor(
   const ip = request.ip ?? ''
   const attempt = await throttle.begin(accountEmail, ip)
   const isKnown = await isKnownAddress(db, accountId, { ip, since: rememberedSince(clock.now()) })
-  const attemptAtAccount = await throttle.goOn('codes', accountEmail, isKnown)
+  const attemptAtAccount = await throttle.goOn('codes', accountId, isKnown)
 
   const account = { accountId, accountName, organizationId }
   return noting(services, { ...account, accountKind: 'administrator' }, request, async () => {

@@ -1,10 +1,11 @@
-import type { Trx } from '../database/connect.ts'
+import type { Db, Trx } from '../database/connect.ts'
 import { lockAccount, updateAccount } from '../database/queries/accounts.ts'
 import { type Administrator, findAdmissibleAdministrator } from '../database/queries/administrators.ts'
 import { lockCredentials, setPasswordHash } from '../database/queries/credentials.ts'
 import { findInvitation, takeInvitation } from '../database/queries/invitations.ts'
+import { findOrganization } from '../database/queries/organizations.ts'
 import { endSessions } from '../database/queries/sessions.ts'
-import type { InvitationRow } from '../database/tables.ts'
+import type { InvitationRow, OrganizationRow } from '../database/tables.ts'
 import { transact } from '../database/transaction.ts'
 import type { RequestFacts } from '../directory/actor.ts'
 import { recordChanges } from '../directory/audit.ts'
@@ -16,8 +17,8 @@ import { requireGoodPassword } from './password-rules.ts'
 import type { AuthenticationServices } from './services.ts'
 import type { Session } from './sessions.ts'
 
-/** Whose invitation it is, to be shown before a password is chosen. */
-export type Invited = { email: string; name: string; expiresAt: Date }
+/** Whose invitation it is and to what, to be shown before a password is chosen. */
+export type Invited = { email: string; name: string; organization: OrganizationRow; expiresAt: Date }
 
 /** Reads an invitation without using it up. Throws Refusal `invitation_invalid`. */
 export async function readInvitation(
@@ -25,11 +26,12 @@ export async function readInvitation(
   secret: string,
 ): Promise<Invited> {
   const invitation = requireLive(await findInvitation(db, digestSecret(secret)), clock.now())
-  const { email, name } = requireAdmissible(
+  const { email, name, organizationId } = requireAdmissible(
     await findAdmissibleAdministrator(db, invitation.accountId),
     invitation,
   )
-  return { email, name, expiresAt: invitation.expiresAt }
+  const organization = await requireOrganization(db, organizationId)
+  return { email, name, organization, expiresAt: invitation.expiresAt }
 }
 
 /**
@@ -41,7 +43,7 @@ export async function acceptInvitation(
   services: Pick<AuthenticationServices, 'db' | 'clock' | 'passwords'>,
   given: { invitation: string; password: string },
   request: RequestFacts,
-): Promise<{ email: string }> {
+): Promise<{ email: string; organization: OrganizationRow }> {
   const { db, clock, passwords } = services
   const digest = digestSecret(given.invitation)
   // Before the password is hashed: whoever has no invitation makes no work.
@@ -64,7 +66,7 @@ export async function acceptInvitation(
         changes: status === 'active' ? null : { before: { status }, after: { status: 'active' } },
       },
     ])
-    return { email }
+    return { email, organization: await requireOrganization(trx, organizationId) }
   })
 }
 
@@ -113,6 +115,12 @@ async function lockInvited(trx: Trx, invitation: InvitationRow): Promise<Adminis
     throw new Refusal('invitation_invalid', { accountId, fact: 'beyond who has invited', ...error.detail })
   }
   return administrator
+}
+
+async function requireOrganization(db: Db, id: string): Promise<OrganizationRow> {
+  const organization = await findOrganization(db, id)
+  if (organization === undefined) throw new Error('an account is of an organization')
+  return organization
 }
 
 function requireLive(invitation: InvitationRow | undefined, now: number): InvitationRow {

@@ -60,13 +60,13 @@ export async function confirmEnrolment(
   session: Session,
   code: string,
 ): Promise<string[]> {
-  const { accountId, accountEmail } = session.record
+  const { accountId } = session.record
   return transact(services.db, async (trx) => {
     const now = services.clock.now()
     const credentials = await requireCredentials(trx, accountId)
     if (credentials.totpConfirmedAt !== null) throw new Refusal('second_factor_on', { accountId })
     if (credentials.wrappedTotpSecret === null) throw new Refusal('second_factor_off', { accountId })
-    const attempt = await services.throttle.goOn('codes', accountEmail, false)
+    const attempt = await services.throttle.goOn('codes', accountId, false)
     const secret = unwrap(credentials.wrappedTotpSecret, services.keyEncryptionKeys, totpSecretId(accountId))
     await spendStep(trx, accountId, secret, code.replaceAll(/\s/g, ''), now)
     await confirmTotp(trx, accountId, new Date(now))
@@ -93,7 +93,7 @@ export async function removeSecondFactor(
   const { request } = session.actor
   const hash = await provePassword(services, session, given.password, request)
   const account = { accountId, accountName, accountKind: 'administrator', organizationId } as const
-  const attempt = await services.throttle.goOn('codes', session.record.accountEmail, false)
+  const attempt = await services.throttle.goOn('codes', accountId, false)
   await noting(services, account, request, () =>
     transact(services.db, async (trx) => {
       await requireCredentials(trx, accountId, hash)

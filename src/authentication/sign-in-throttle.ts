@@ -28,8 +28,11 @@ export type Attempt = { held(): Promise<void> }
 export type SignInThrottle = {
   /** Before the account is looked up, from an address. Throws Refusal `too_many_requests`. */
   begin(email: string, ip: string): Promise<Attempt>
-  /** Once it is known whether the account has signed in from there before. Throws Refusal `too_many_requests`. */
-  goOn(kind: 'account' | 'codes', email: string, isKnownAddress: boolean): Promise<Attempt>
+  /**
+   * Once it is known whether the account has signed in from there before; `who` is its address, for codes its id.
+   * Throws Refusal `too_many_requests`.
+   */
+  goOn(kind: 'account' | 'codes', who: string, isKnownAddress: boolean): Promise<Attempt>
   /** Counts that an identity provider is about to be asked. Throws Refusal `too_many_requests`. */
   countOpenid(ip: string): Promise<void>
 }
@@ -67,7 +70,7 @@ export function createSignInThrottle(limits: ThrottleLimits = LIMITS): SignInThr
       ]
       return { held: async () => void (await Promise.all(attempts.map((attempt) => attempt.held()))) }
     },
-    goOn: (kind, email, isKnownAddress) => (isKnownAddress ? Promise.resolve(NO_COUNT) : count(kind, email)),
+    goOn: (kind, who, isKnownAddress) => (isKnownAddress ? Promise.resolve(NO_COUNT) : count(kind, who)),
     countOpenid: async (ip) => void (await count('openid', networkOf(ip))),
   }
 

@@ -109,7 +109,7 @@ function rethrowRefusal(error: unknown): never {
   if (!(error instanceof Refusal)) throw error
   switch (error.reason) {
     case 'email_taken':
-      throw new OperatorError('The address belongs to an account of another organization.')
+      throw new OperatorError('The organization has an account of this address.')
     case 'administrator_disabled':
       throw new OperatorError('The administrator is disabled. Enable them first.')
     default:

@@ -309,12 +309,15 @@ async function freeSlug(
   return taken === undefined ? slug : withSuffix(slug)
 }
 
+/** An account's email is made of its slug. */
+const UNIQUE_BY_SLUG = ['accounts_slug', 'accounts_email', 'service_accounts_email']
+
 async function insertUnique(trx: Trx, account: NewServiceAccount): Promise<void> {
   try {
     await insertServiceAccount(trx, account)
   } catch (error) {
     const violated = violatedUnique(error)
-    if (violated !== 'accounts_slug' && violated !== 'accounts_email') throw error
+    if (!UNIQUE_BY_SLUG.includes(violated ?? '')) throw error
     throw new Refusal(
       'slug_taken',
       { slug: account.slug, organizationId: account.organizationId },

@@ -145,7 +145,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'key_already_revoked':
       return problem(reason, 409, 'The key is revoked', 'A revoked key stays so. Make a new one.')
     case 'email_taken':
-      return problem(reason, 409, 'The address is taken', 'Use another address.')
+      return problem(reason, 409, 'The address is taken', 'An account of the organization has it.')
     case 'administrator_disabled':
       return problem(reason, 409, 'The administrator is disabled', 'Enable the administrator first.')
     case 'identity_provider_missing':
@@ -168,6 +168,7 @@ export function toProblemType(reason: Reason): ProblemType {
       )
     // People prove who they are at the sign-in endpoints alone: met here, these are a bug.
     case 'email_unknown':
+    case 'organization_ambiguous':
     case 'account_is_service_account':
     case 'account_not_active':
     case 'password_not_set':

@@ -6,13 +6,14 @@ type FrontDoorReason = RequestReason | SignInReason | 'input_invalid' | 'origin_
 
 /**
  * One text for every reason why address and password do not let somebody in: whoever guesses learns nothing
- * about which addresses exist and which accounts are active.
+ * about which addresses exist, in how many organizations, and which accounts are active.
  */
 const REFUSED: ProblemType = {
   code: 'sign_in_refused',
   status: 401,
   title: 'Address and password do not fit',
-  detail: 'Check both. An owner of your organization can send you a new invitation.',
+  detail:
+    'Check both, and name your organization if you belong to several. Its owner can send you a new invitation.',
 }
 
 /** What somebody who signs in is told for each reason (RFC 9457). */
@@ -53,6 +54,7 @@ function describe(reason: FrontDoorReason): ProblemType {
     case 'origin_not_allowed':
       return problem(reason, 403, 'The request comes from elsewhere', 'Send it from a page of this server.')
     case 'email_unknown':
+    case 'organization_ambiguous':
     case 'account_is_service_account':
     case 'account_not_active':
     case 'password_not_set':

@@ -83,7 +83,7 @@ describe('an invitation', () => {
     const found = await must(browser.call('POST', '/invitation', { invitation: secretOf(invitation_url) }))
     expect(found).toMatchObject({ email, name: 'Somebody' })
     expectProblem(await tryToSignIn(email), 401, 'sign_in_refused')
-    expect((await accept(invitation_url)).body).toEqual({ email })
+    expect((await accept(invitation_url)).body).toMatchObject({ email, organization: { id: organizationId } })
     expectProblem(await accept(invitation_url), 410, 'invitation_invalid')
     expect((await tryToSignIn(email)).status).toBe(200)
     const after = await must(server.api('GET', `${administrators}/${id}`))

@@ -120,8 +120,7 @@ describe('a second factor', () => {
   })
 
   test('takes each code once, also of two that come at once', async () => {
-    const { secret } = await enrol(server, browser, person.password)
-    const code = codeFor(server, secret)
+    const { secret, code } = await enrol(server, browser, person.password)
     const replay = createBrowser(server)
     await must(replay.call('POST', '/password', credentials()))
     expectProblem(await replay.call('POST', '/second-factor', { code }), 401, 'second_factor_refused')

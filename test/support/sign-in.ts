@@ -101,17 +101,16 @@ export function codeFor(server: TestServer, secret: string, stepsLater = 0): str
   return codeOf(fromBase32(secret), stepAt(server.clock.now()) + stepsLater)
 }
 
-/** Sets a second factor up; answers its secret and the recovery codes. */
+/** Sets a second factor up; answers its secret, the code that confirmed it, and the recovery codes. */
 export async function enrol(
   server: TestServer,
   browser: Browser,
   password: string,
-): Promise<{ secret: string; recoveryCodes: string[] }> {
+): Promise<{ secret: string; code: string; recoveryCodes: string[] }> {
   const { secret } = await must(browser.call('POST', '/totp', { password }))
-  const { recovery_codes: recoveryCodes } = await must(
-    browser.call('POST', '/totp/confirm', { code: codeFor(server, secret) }),
-  )
-  return { secret, recoveryCodes }
+  const code = codeFor(server, secret)
+  const { recovery_codes: recoveryCodes } = await must(browser.call('POST', '/totp/confirm', { code }))
+  return { secret, code, recoveryCodes }
 }
 
 function fromBase32(text: string): Buffer {

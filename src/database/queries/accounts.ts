@@ -115,7 +115,10 @@ export async function lockAccount(trx: Transaction<Database>, id: string): Promi
   await trx.selectFrom('accounts').select('id').where('id', '=', id).forNoKeyUpdate().execute()
 }
 
-/** Stores an active service account. Violates `accounts_slug` or `accounts_email` when the slug is taken. */
+/**
+ * Stores an active service account. Violates `accounts_slug`, `accounts_email` or `service_accounts_email` when the
+ * slug is taken.
+ */
 export async function insertServiceAccount(
   trx: Transaction<Database>,
   account: NewServiceAccount,

@@ -97,7 +97,7 @@ export async function listAdministratorIds(db: Kysely<Database>, organizationId:
   return rows.map((row) => row.id)
 }
 
-/** Stores an invited administrator. Violates `accounts_email` when the address is taken. */
+/** Stores an invited administrator. Violates `accounts_email` when the address is taken in the organization. */
 export async function insertAdministrator(
   trx: Transaction<Database>,
   { assertionPolicy, ...account }: NewAdministrator,

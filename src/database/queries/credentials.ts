@@ -11,6 +11,8 @@ export type SignInCandidate = {
   organizationStatus: OrganizationStatus
   passwordHash: string | null
   hasSecondFactor: boolean
+  /** Whether somebody can sign in to it by a password at all. */
+  isOpen: boolean
   /** Whether the account has signed in from this network address before. */
   isKnownAddress: boolean
 }
@@ -24,12 +26,15 @@ export type Credentials = {
   recoveryCodesLeft: number
 }
 
-/** The account of that address, of whatever kind and state, unless it is deleted. */
-export async function findSignInCandidate(
+/**
+ * Accounts of that address, of whatever kind and state, unless they are deleted: two at most, those that are open
+ * first. With an organization's slug the one that it has.
+ */
+export async function findSignInCandidates(
   db: Kysely<Database>,
-  email: string,
+  { email, organization }: { email: string; organization: string | undefined },
   from: { ip: string; since: Date },
-): Promise<SignInCandidate | undefined> {
+): Promise<SignInCandidate[]> {
   return db
     .selectFrom('accounts as a')
     .innerJoin('organizations as o', 'o.id', 'a.organizationId')
@@ -43,6 +48,7 @@ export async function findSignInCandidate(
       'o.status as organizationStatus',
       'c.passwordHash',
       sql<boolean>`c.totp_confirmed_at is not null`.as('hasSecondFactor'),
+      sql<boolean>`c.password_hash is not null and a.status = 'active' and o.status = 'active'`.as('isOpen'),
       sql<boolean>`exists (
         select from sessions s
         where s.account_id = a.id and s.ip = ${from.ip} and s.created_at >= ${from.since}
@@ -50,7 +56,11 @@ export async function findSignInCandidate(
     ])
     .where('a.email', '=', email)
     .where('a.status', '!=', 'deleted')
-    .executeTakeFirst()
+    .$if(organization !== undefined, (query) => query.where('o.slug', '=', organization ?? ''))
+    .orderBy('isOpen', 'desc')
+    .orderBy('a.id')
+    .limit(2)
+    .execute()
 }
 
 /** Whether an account has signed in from a network address since a time. */

@@ -98,7 +98,8 @@ const FIND_ISSUERS = `
     with ordinality as q (issuer, kid, now, token, subject, ordinal)
   join accounts a
     on a.id = case when strpos(q.issuer, '@') = 0 then q.issuer
-                   else (select e.id from accounts e where e.email = q.issuer and e.status <> 'deleted') end
+                   else (select e.id from accounts e
+                         where e.email = q.issuer and e.kind = 'service_account' and e.status <> 'deleted') end
    and a.kind = 'service_account' and a.status <> 'deleted'
   join organizations o on o.id = a.organization_id
   left join lateral (

@@ -4,8 +4,8 @@ import { getSession } from '../../authentication/sessions.ts'
 import type { Call, Reply } from '../route.ts'
 
 export async function signIn({ services, cookies, res, body, facts }: Call): Promise<Reply> {
-  const { email, password } = body
-  const signedIn = await authentication.signInWithPassword(services, { email, password }, facts)
+  const { email, password, organization } = body
+  const signedIn = await authentication.signInWithPassword(services, { email, password, organization }, facts)
   cookies.session.set(res, signedIn.secret)
   return {
     status: 200,
