@@ -5,6 +5,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { FuzzReport } from '../test/fuzz/inputs.ts'
+import { TARGETS } from '../test/fuzz/targets.ts'
 
 /**
  * Fuzzes at length: the tests of test/fuzz with many more inputs than in an ordinary run, from a new seed each
@@ -80,7 +81,11 @@ function printSummary(reports: readonly FuzzReport[]): boolean {
         : ''
     console.log(`${String(tried).padStart(8)}  ${target}${note}`)
   }
+  const names = Object.values(TARGETS).flatMap((targets) => Object.keys(targets))
+  const left =
+    positionals.length > 0 ? [] : names.filter((name) => reports.every((line) => line.target !== name))
+  for (const name of left) console.log(`${'0'.padStart(8)}  ${name}  NOT TRIED`)
   const [tried, asked] = [sum(reports, 'tried'), sum(reports, 'asked')]
   console.log(`${String(tried).padStart(8)}  inputs in all, seed ${seed}`)
-  return tried >= asked
+  return tried >= asked && left.length === 0
 }
