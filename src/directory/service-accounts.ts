@@ -74,6 +74,9 @@ export type Review = {
   unusedForDays: number | undefined
   keysExpiringWithinDays: number | undefined
   withoutOwner: boolean
+  /** Part of the name, the address, the description or the owner's contact, in any case; or the whole id. */
+  search: string | undefined
+  status: 'active' | 'disabled' | undefined
 }
 
 const DAY_MILLISECONDS = 86_400_000
@@ -92,7 +95,7 @@ export async function listServiceAccounts(
 }
 
 function toReviewFilter(review: Review, now: number): ReviewFilter {
-  const { unusedForDays, keysExpiringWithinDays, withoutOwner } = review
+  const { unusedForDays, keysExpiringWithinDays, withoutOwner, search, status } = review
   const inDays = (days: number) => new Date(now + days * DAY_MILLISECONDS)
   return {
     unusedSince: unusedForDays === undefined ? undefined : inDays(-unusedForDays),
@@ -101,6 +104,8 @@ function toReviewFilter(review: Review, now: number): ReviewFilter {
         ? undefined
         : { after: new Date(now), until: inDays(keysExpiringWithinDays) },
     withoutOwner,
+    search,
+    status,
   }
 }
 

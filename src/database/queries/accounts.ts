@@ -62,13 +62,16 @@ export type ReviewFilter = {
   /** With an active key that runs out in that time. */
   keyExpires: { after: Date; until: Date } | undefined
   withoutOwner: boolean
+  /** Part of the name, the address, the description or the owner's contact, in any case; or the whole id. */
+  search: string | undefined
+  status: 'active' | 'disabled' | undefined
 }
 
 /** An organization's service accounts that are not deleted. */
 export function listServiceAccounts(
   db: Kysely<Database>,
   organizationId: string,
-  { unusedSince, keyExpires, withoutOwner }: ReviewFilter,
+  { unusedSince, keyExpires, withoutOwner, search, status }: ReviewFilter,
   page: Page,
 ): Promise<ServiceAccount[]> {
   let query = serviceAccounts(db)
@@ -88,6 +91,14 @@ export function listServiceAccounts(
     )
   }
   if (withoutOwner) query = query.where('a.ownerContact', 'is', null)
+  if (status !== undefined) query = query.where('a.status', '=', status)
+  if (search !== undefined) {
+    const pattern = `%${search.replaceAll(/[\\%_]/g, '\\$&')}%`
+    query = query.where(
+      sql<boolean>`(a.id = ${search} or a.name ilike ${pattern} or a.email ilike ${pattern}
+        or a.description ilike ${pattern} or a.owner_contact ilike ${pattern})`,
+    )
+  }
   return query
     .$if(page.before !== undefined, (query) => query.where('a.id', '<', page.before ?? ''))
     .orderBy('a.id', 'desc')

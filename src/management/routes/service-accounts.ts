@@ -7,7 +7,13 @@ import { accountOf, type Call, organizationOf, pageOf, type Reply } from '../rou
 import { showTime } from '../time.ts'
 import { presentCreatedKey, toKeyRequest } from './keys.ts'
 
-type ReviewQuery = { unused_for_days?: number; keys_expiring_within_days?: number; without_owner?: boolean }
+type ReviewQuery = {
+  unused_for_days?: number
+  keys_expiring_within_days?: number
+  without_owner?: boolean
+  search?: string
+  status?: 'active' | 'disabled'
+}
 
 type PolicyInput = Partial<{
   profile: AssertionPolicy['profile']
@@ -88,6 +94,8 @@ function toReview(query: ReviewQuery): directory.Review {
     unusedForDays: query.unused_for_days,
     keysExpiringWithinDays: query.keys_expiring_within_days,
     withoutOwner: query.without_owner === true,
+    search: query.search,
+    status: query.status,
   }
 }
 
