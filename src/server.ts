@@ -7,6 +7,7 @@ import { openDatabase, prepareSchema } from './database/open.ts'
 import { startPartitionMaintenance } from './database/partition-maintenance.ts'
 import { retentionOf } from './database/partitions.ts'
 import { ensureInstallation } from './directory/installation.ts'
+import type { Invitation } from './directory/invitations.ts'
 import { createKeyPairGenerator, ONE_PAIR } from './directory/key-pair.ts'
 import {
   createOperatorKeyFile,
@@ -15,6 +16,7 @@ import {
   readOperatorKeyFile,
 } from './directory/operator-key-file.ts'
 import type { DirectoryServices } from './directory/services.ts'
+import { issueSetUpLink } from './directory/set-up.ts'
 import { startSigningKeyMaintenance } from './directory/signing-key-maintenance.ts'
 import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
@@ -44,6 +46,8 @@ export type RunningServer = {
   dataDir: string | undefined
   /** undefined once administrators have deleted the account `operator`. */
   operatorKeyFile: OperatorKeyFile | undefined
+  /** The link for the first administrator, once in the life of the installation; undefined ever after. */
+  issueSetUpLink(): Promise<Invitation | undefined>
   /** Takes no more connections, answers what is under way, closes the database. The same when called again. */
   stop(): Promise<void>
 }
@@ -130,6 +134,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     issuer: config.issuer,
     dataDir: database.dataDir,
     operatorKeyFile,
+    issueSetUpLink: () => issueSetUpLink({ db: database.db, clock, issuer: config.issuer }),
     stop: () => {
       stopping ??= running.disposeAsync()
       return stopping

@@ -20,7 +20,7 @@ import { normalizeEmail } from '../directory/administrators.ts'
 import { recordChanges } from '../directory/audit.ts'
 import { openidRedirectUri } from '../directory/identity-providers.ts'
 import { Refusal } from '../errors.ts'
-import { deriveKeys, type KeyEncryptionKeys, unwrap, wrap } from '../signing/envelope.ts'
+import { createSeal, type Seal } from '../signing/seal.ts'
 import type { OpenidPerson, OpenidProviders, OpenidRequest } from './openid-provider.ts'
 import type { SignedIn } from './password-sign-in.ts'
 import { noting } from './refused-sign-in.ts'
@@ -55,7 +55,7 @@ export async function beginOpenidSignIn(
   const { organizationId } = provider
   return {
     url: begun.url,
-    cookie: seal(services, { ...begun.request, organizationId, issuer: provider.issuer, expiresAt }),
+    cookie: sealOf(services).seal({ ...begun.request, organizationId, issuer: provider.issuer, expiresAt }),
   }
 }
 
@@ -73,7 +73,7 @@ export async function finishOpenidSignIn(
   request: RequestFacts,
 ): Promise<SignedIn> {
   const { db, clock, issuer, openid, throttle } = services
-  const begun = open(services, cookie)
+  const begun = sealOf(services).open(cookie)
   if (
     begun === undefined ||
     clock.now() >= begun.expiresAt ||
@@ -189,29 +189,7 @@ async function link(
   await updateAccount(trx, id, { status: 'active' }, { endTokens: false, now: new Date(now) })
 }
 
-const SEAL_ID = 'openid sign-in'
-
-/** A key of its own: what strangers can have sealed as often as they like is never sealed with the other one. */
-function sealingKeys(keyEncryptionKeys: KeyEncryptionKeys): KeyEncryptionKeys {
-  return deriveKeys(keyEncryptionKeys, SEAL_ID)
-}
-
-function seal({ keyEncryptionKeys }: Pick<Services, 'keyEncryptionKeys'>, begun: Begun): string {
-  return wrap(Buffer.from(JSON.stringify(begun)), sealingKeys(keyEncryptionKeys), SEAL_ID).toString(
-    'base64url',
-  )
-}
-
-/** undefined for what `seal` did not make. */
-function open(
-  { keyEncryptionKeys }: Pick<Services, 'keyEncryptionKeys'>,
-  cookie: string | undefined,
-): Begun | undefined {
-  if (cookie === undefined) return undefined
-  try {
-    const text = unwrap(Buffer.from(cookie, 'base64url'), sealingKeys(keyEncryptionKeys), SEAL_ID)
-    return JSON.parse(text.toString()) as Begun
-  } catch {
-    return undefined
-  }
+/** The same key on every node, so that a sign-in may end at another one than it began at. */
+function sealOf({ keyEncryptionKeys }: Pick<Services, 'keyEncryptionKeys'>): Seal<Begun> {
+  return createSeal(keyEncryptionKeys, 'openid sign-in')
 }

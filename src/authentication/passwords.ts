@@ -49,25 +49,32 @@ export async function acceptInvitation(
   // Before the password is hashed: whoever has no invitation makes no work.
   requireLive(await findInvitation(db, digest), clock.now())
   const hash = await passwords.hash(requireGoodPassword(given.password, '/password'))
-  return transact(db, async (trx) => {
-    const now = clock.now()
-    const invitation = requireLive(await findInvitation(trx, digest), now)
-    const administrator = await lockInvited(trx, invitation)
-    requireLive(await takeInvitation(trx, digest), now)
-    const { id, name, email, organizationId, status } = administrator
-    await setPasswordHash(trx, id, hash, new Date(now))
-    await updateAccount(trx, id, { status: 'active' }, { endTokens: false, now: new Date(now) })
-    await endSessions(trx, id, { now: new Date(now) })
-    await recordChanges(trx, { accountId: id, kind: 'administrator', name, request }, now, [
-      {
-        organizationId,
-        action: 'administrator.invitation_accepted',
-        target: { id, kind: 'administrator', name },
-        changes: status === 'active' ? null : { before: { status }, after: { status: 'active' } },
-      },
-    ])
-    return { email, organization: await requireOrganization(trx, organizationId) }
-  })
+  return transact(db, (trx) => redeemInvitation(trx, { digest, hash }, request, clock.now()))
+}
+
+/** The part of the acceptance that changes something. `now` in milliseconds. Throws Refusal `invitation_invalid`. */
+export async function redeemInvitation(
+  trx: Trx,
+  { digest, hash }: { digest: Buffer; hash: string },
+  request: RequestFacts,
+  now: number,
+): Promise<{ email: string; organization: OrganizationRow }> {
+  const invitation = requireLive(await findInvitation(trx, digest), now)
+  const administrator = await lockInvited(trx, invitation)
+  requireLive(await takeInvitation(trx, digest), now)
+  const { id, name, email, organizationId, status } = administrator
+  await setPasswordHash(trx, id, hash, new Date(now))
+  await updateAccount(trx, id, { status: 'active' }, { endTokens: false, now: new Date(now) })
+  await endSessions(trx, id, { now: new Date(now) })
+  await recordChanges(trx, { accountId: id, kind: 'administrator', name, request }, now, [
+    {
+      organizationId,
+      action: 'administrator.invitation_accepted',
+      target: { id, kind: 'administrator', name },
+      changes: status === 'active' ? null : { before: { status }, after: { status: 'active' } },
+    },
+  ])
+  return { email, organization: await requireOrganization(trx, organizationId) }
 }
 
 /**

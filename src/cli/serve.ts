@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
 import { systemClock } from '../clock.ts'
 import { type Config, parseConfig, readConfig } from '../config.ts'
+import type { Invitation } from '../directory/invitations.ts'
 import { createLogger } from '../observability/logger.ts'
 import { type RunningServer, startServer } from '../server.ts'
 import { type ConfigurationFlags, toSettings } from './flags.ts'
@@ -29,7 +30,9 @@ export async function serve(flags: ConfigurationFlags): Promise<void> {
     validateResponses: false,
   })
   tell = (line) => logger.warn(line)
-  print(describeStart(config, server))
+  // What a production server prints is collected and kept: there `countersign invite` makes the first administrator.
+  const setUpLink = config.production ? undefined : await server.issueSetUpLink()
+  print(describeStart(config, server, setUpLink))
 
   const signal = await stopSignal
   logger.info({ signal }, 'stopping')
@@ -58,10 +61,11 @@ function nextSignal(): Promise<string> {
 }
 
 /** What the operator sees first: where everything is, and what to do next. */
-function describeStart(config: Config, server: RunningServer): string {
+function describeStart(config: Config, server: RunningServer, setUpLink: Invitation | undefined): string {
   const facts: [string, string][] = [
     ['Issuer', server.issuer],
     ['Listening on', server.url],
+    ['Console', `${server.issuer}/console`],
     ['API reference', `${server.issuer}/docs`],
     [
       'Data',
@@ -76,9 +80,20 @@ function describeStart(config: Config, server: RunningServer): string {
     '',
     ...facts.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
     '',
+    ...describeSetUp(setUpLink).map((line) => `  ${line}`),
     ...describeNext(config, server).map((line) => `  ${line}`),
     '',
   ].join('\n')
+}
+
+/** Shown once, and kept nowhere. */
+function describeSetUp(link: Invitation | undefined): string[] {
+  if (link === undefined) return []
+  return [
+    `Be the first administrator (good once, until ${link.expiresAt.toISOString()}):`,
+    `  ${link.url}`,
+    '',
+  ]
 }
 
 function describeOperatorKey({ operatorKeyFile: file }: RunningServer): string {

@@ -22,6 +22,7 @@ export type Database = {
   administratorCredentials: AdministratorCredentialsTable
   recoveryCodes: RecoveryCodesTable
   invitations: InvitationsTable
+  setUpLink: SetUpLinkTable
   sessions: SessionsTable
   identityProviders: IdentityProvidersTable
   openidIdentities: OpenidIdentitiesTable
@@ -268,6 +269,16 @@ type InvitationsTable = {
   expiresAt: Date
   createdAt: Date
   createdBy: string
+}
+
+/** One row at most: the link of the first administrator. */
+type SetUpLinkTable = {
+  isOnly: ColumnType<true, never, never>
+  /** SHA-256 of a secret with 256 random bits. */
+  digest: ColumnType<Buffer, Buffer, never>
+  createdAt: ColumnType<Date, Date, never>
+  expiresAt: ColumnType<Date, Date, never>
+  usedAt: ColumnType<Date | null, never, Date>
 }
 
 type SessionsTable = {

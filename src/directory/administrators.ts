@@ -70,35 +70,45 @@ export async function createAdministrator(
   organizationId: string,
   request: AdministratorRequest,
 ): Promise<{ administrator: Administrator; invitation: Invitation }> {
+  return transact(db, (trx) =>
+    addAdministrator(trx, { issuer, now: clock.now() }, actor, organizationId, request),
+  )
+}
+
+/** The same as a part of a transaction. `now` in milliseconds. */
+export async function addAdministrator(
+  trx: Trx,
+  { issuer, now }: { issuer: string; now: number },
+  actor: Actor,
+  organizationId: string,
+  request: AdministratorRequest,
+): Promise<{ administrator: Administrator; invitation: Invitation }> {
   const email = requirePersonalAddress(request.email, issuer)
-  return transact(db, async (trx) => {
-    const now = clock.now()
-    const organization = requireReachable(actor, organizationId, await shareOrganization(trx, organizationId))
-    const account = {
-      id: newId('acc', now),
+  const organization = requireReachable(actor, organizationId, await shareOrganization(trx, organizationId))
+  const account = {
+    id: newId('acc', now),
+    organizationId: organization.id,
+    name: request.name,
+    email,
+    assertionPolicy: DEFAULT_ASSERTION_POLICY,
+    createdAt: new Date(now),
+    createdBy: creatorOf(actor),
+  }
+  await insertUnique(trx, account)
+  const { id } = account
+  const asked = patchAccess(NO_ACCESS, { ...request.access, delegation: undefined })
+  await replaceAccess(trx, actor, { id, organizationId: organization.id, ...NO_ACCESS }, asked)
+  const invitation = await issueInvitation(trx, issuer, actor, id, now)
+  const administrator = requirePresent(await findAdministrator(trx, organization.id, id), id)
+  await recordChanges(trx, actor, now, [
+    {
       organizationId: organization.id,
-      name: request.name,
-      email,
-      assertionPolicy: DEFAULT_ASSERTION_POLICY,
-      createdAt: new Date(now),
-      createdBy: creatorOf(actor),
-    }
-    await insertUnique(trx, account)
-    const { id } = account
-    const asked = patchAccess(NO_ACCESS, { ...request.access, delegation: undefined })
-    await replaceAccess(trx, actor, { id, organizationId: organization.id, ...NO_ACCESS }, asked)
-    const invitation = await issueInvitation(trx, issuer, actor, id, now)
-    const administrator = requirePresent(await findAdministrator(trx, organization.id, id), id)
-    await recordChanges(trx, actor, now, [
-      {
-        organizationId: organization.id,
-        action: 'administrator.invited',
-        target: { id, kind: 'administrator', name: account.name },
-        changes: createdAs(factsOf(administrator)),
-      },
-    ])
-    return { administrator, invitation }
-  })
+      action: 'administrator.invited',
+      target: { id, kind: 'administrator', name: account.name },
+      changes: createdAs(factsOf(administrator)),
+    },
+  ])
+  return { administrator, invitation }
 }
 
 /**

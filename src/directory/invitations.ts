@@ -114,6 +114,11 @@ function invitationUrl(issuer: string, secret: string): string {
   return `${issuer}/console/invitation#${secret}`
 }
 
+/** The secret of an invitation's link. */
+export function secretOf({ url }: Pick<Invitation, 'url'>): string {
+  return new URL(url).hash.slice(1)
+}
+
 /** In this order: a sign-in under way waits for the lock, and then finds another password than it has verified. */
 async function takeCredentials(
   trx: Trx,

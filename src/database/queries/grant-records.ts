@@ -314,6 +314,21 @@ export function listLiveTokens(
     .execute()
 }
 
+/** How many tokens of an account are good now, and from how many addresses they were got. */
+export type LiveTokenCount = { tokens: number; addresses: number }
+
+/** `now` in milliseconds. */
+export async function countLiveTokens(
+  db: Kysely<Database>,
+  accountId: string,
+  now: number,
+): Promise<LiveTokenCount> {
+  const { tokens, addresses } = await liveTokens(db, accountId, now)
+    .select([sql<string>`count(*)`.as('tokens'), sql<string>`count(distinct g.client_ip)`.as('addresses')])
+    .executeTakeFirstOrThrow()
+  return { tokens: Number(tokens), addresses: Number(addresses) }
+}
+
 /** The record of a token that was issued not long ago, in whatever state. `now` in milliseconds. */
 export function findGrantRecord(
   db: Kysely<Database>,

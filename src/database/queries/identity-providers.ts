@@ -30,6 +30,12 @@ export function findIdentityProviderBySlug(
     .executeTakeFirst()
 }
 
+/** Whether any organization has an identity provider. Says nothing of which. */
+export async function hasIdentityProviders(db: Kysely<Database>): Promise<boolean> {
+  const found = await db.selectFrom('identityProviders').select('organizationId').limit(1).executeTakeFirst()
+  return found !== undefined
+}
+
 /** Stores an organization's identity provider, in place of the one before. */
 export async function storeIdentityProvider(
   trx: Transaction<Database>,
