@@ -8,6 +8,7 @@ import { createOpenidProviders } from './authentication/openid-provider.ts'
 import { createPasswordHasher } from './authentication/password.ts'
 import { createSignInThrottle } from './authentication/sign-in-throttle.ts'
 import type { Clock } from './clock.ts'
+import { createConsole } from './console/router.ts'
 import { type BatchOptions, createBatch } from './database/batch.ts'
 import type { DatabaseConnection } from './database/connect.ts'
 import { readSchemaState } from './database/migrate.ts'
@@ -201,6 +202,8 @@ export function createApp(options: AppOptions): RequestListener {
     }),
     onBug,
   })
+  // One generator: the limits are of the process, whichever door is asked.
+  const generateKeyPair = createKeyPairGenerator(KEY_GENERATION_LIMITS)
   const management = createManagementRouter({
     db: connection.db,
     clock,
@@ -212,11 +215,11 @@ export function createApp(options: AppOptions): RequestListener {
     ...createProofServices('management API'),
     findCertificate,
     claimUse,
-    generateKeyPair: createKeyPairGenerator(KEY_GENERATION_LIMITS),
+    generateKeyPair,
     validateResponses: options.validateResponses,
     onBug,
   })
-  const signIn = createSignInRouter({
+  const authentication = {
     db: connection.db,
     clock,
     issuer,
@@ -225,9 +228,13 @@ export function createApp(options: AppOptions): RequestListener {
     throttle: createSignInThrottle(),
     openid: createOpenidProviders({ clock, keyEncryptionKeys }),
     refusals: createTrail({ action: 'administrator.sign_in_refused', askedBy: 'somebody at the sign-in' }),
+  }
+  const signIn = createSignInRouter({
+    ...authentication,
     validateResponses: options.validateResponses,
     onBug,
   })
+  const consolePages = createConsole({ ...authentication, generateKeyPair, onBug })
 
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
@@ -243,6 +250,7 @@ export function createApp(options: AppOptions): RequestListener {
   app.use(basePath, createReferencePage())
   app.use(`${basePath}/api/v1`, management)
   app.use(`${basePath}/sign-in`, signIn)
+  app.use(`${basePath}/console`, consolePages)
   app.use((_req, res) => {
     noStore(res)
     res.status(404).json({ error: 'not_found', error_description: 'There is nothing at this path.' })

@@ -138,6 +138,7 @@ export type SignInReason =
   | 'openid_request_unknown'
   | 'openid_failed'
   | 'openid_identity_refused'
+  | 'form_token_invalid'
 
 /** A limit of so many requests in a minute of the clock, and what is left of it until the minute is over. */
 export type QuotaState = { limit: number; remaining: number; resetSeconds: number }

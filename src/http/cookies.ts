@@ -23,6 +23,16 @@ export function openidCookie(issuer: string, maxAgeSeconds: number): Cookie {
   return createCookie(issuer, 'countersign-openid', { sameSite: 'lax', maxAge: maxAgeSeconds * 1000 })
 }
 
+/** What the forms of somebody who is not signed in are bound to. Strict, and gone when the browser is closed. */
+export function formCookie(issuer: string): Cookie {
+  return createCookie(issuer, 'countersign-form', { sameSite: 'strict' })
+}
+
+/** One sentence for the page after a form, sealed. Gone once it is shown. */
+export function noticeCookie(issuer: string, maxAgeSeconds: number): Cookie {
+  return createCookie(issuer, 'countersign-notice', { sameSite: 'strict', maxAge: maxAgeSeconds * 1000 })
+}
+
 /**
  * On https with the prefix `__Host-` (RFC 6265bis §4.1.3.2): only this host, and only over TLS, can have set it, so
  * no neighbouring host can plant a cookie of its own.

@@ -6,6 +6,7 @@ export type Form = ReadonlyMap<string, readonly string[]>
 
 /** Room for an assertion far over its own cap, so that the assertion's own refusal names the fault. */
 const MAX_BODY_BYTES = 131_072
+/** A token request has a dozen. Pages of the console may have a box for each of many permissions: they say so. */
 const MAX_PARAMETERS = 100
 const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i
 const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";\s]+)"?/i
@@ -25,9 +26,13 @@ export const readBody: RequestHandler = express.raw({
  * percent-sequences, no NUL. A parameter without a value counts as absent.
  * Throws Refusal `media_type_unsupported` or `request_malformed`.
  */
-export function parseForm(contentType: string | undefined, body: unknown): Form {
+export function parseForm(
+  contentType: string | undefined,
+  body: unknown,
+  maxParameters: number = MAX_PARAMETERS,
+): Form {
   assertFormType(contentType)
-  return parseParameters(decodeBody(body))
+  return parseParameters(decodeBody(body), maxParameters)
 }
 
 /**
@@ -36,15 +41,15 @@ export function parseForm(contentType: string | undefined, body: unknown): Form 
  */
 export function parseQuery(url: string): Form {
   const start = url.indexOf('?')
-  return parseParameters(start === -1 ? '' : url.slice(start + 1))
+  return parseParameters(start === -1 ? '' : url.slice(start + 1), MAX_PARAMETERS)
 }
 
-function parseParameters(text: string): Form {
+function parseParameters(text: string, maxParameters: number): Form {
   const form = new Map<string, string[]>()
   let count = 0
   for (const pair of text.split('&')) {
     if (pair === '') continue
-    if (++count > MAX_PARAMETERS) throw malformed('There are too many parameters.')
+    if (++count > maxParameters) throw malformed('There are too many parameters.')
     const split = pair.indexOf('=')
     const name = decodeComponent(split === -1 ? pair : pair.slice(0, split))
     const value = split === -1 ? '' : decodeComponent(pair.slice(split + 1))

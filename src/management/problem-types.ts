@@ -166,6 +166,9 @@ export function toProblemType(reason: Reason): ProblemType {
         'A next key has not been published for long enough',
         'Try again after the time in Retry-After, or revoke the key that must go at once.',
       )
+    // Only the console has forms.
+    case 'form_token_invalid':
+      return INTERNAL_ERROR
     // People prove who they are at the sign-in endpoints alone: met here, these are a bug.
     case 'email_unknown':
     case 'organization_ambiguous':

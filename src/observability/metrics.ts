@@ -12,6 +12,7 @@ export type EndpointName =
   | 'discovery'
   | 'management'
   | 'sign_in'
+  | 'console'
   | 'docs'
   | 'health'
   | 'other'

@@ -12,6 +12,7 @@ const ENDPOINTS: readonly (readonly [RegExp, EndpointName])[] = [
   [/^\/\.well-known\//, 'discovery'],
   [/^\/api\//, 'management'],
   [/^\/sign-in\//, 'sign_in'],
+  [/^\/console(\/|$)/, 'console'],
   [/^\/docs/, 'docs'],
   [/^\/health\//, 'health'],
 ]

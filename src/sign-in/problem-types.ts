@@ -1,8 +1,12 @@
 import type { Reason, RequestReason, SignInReason } from '../errors.ts'
 import { INTERNAL_ERROR, type ProblemType } from '../http/problem.ts'
 
-/** What can be met here; everything else is a bug. */
-type FrontDoorReason = RequestReason | SignInReason | 'input_invalid' | 'origin_not_allowed'
+/** What can be met here; everything else is a bug. Only the console has forms. */
+type FrontDoorReason =
+  | RequestReason
+  | Exclude<SignInReason, 'form_token_invalid'>
+  | 'input_invalid'
+  | 'origin_not_allowed'
 
 /**
  * One text for every reason why address and password do not let somebody in: whoever guesses learns nothing

@@ -29,8 +29,12 @@ export function pageOf({ req }: Call): PageRequest {
   return { limit: Number(req.query.limit), cursor: req.query.cursor as string | undefined }
 }
 
-/** What is answered: JSON, nothing, or a page. */
-export type Reply = { status: 200; body: unknown } | { status: 204 } | { status: 200; page: string }
+/** What is answered: JSON, nothing, a page, or the way to one. */
+export type Reply =
+  | { status: 200; body: unknown }
+  | { status: 204 }
+  | { status: 200; page: string }
+  | { status: 303; to: string }
 
 /** One line of the table. */
 export type Route = readonly [

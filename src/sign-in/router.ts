@@ -89,9 +89,16 @@ function answer(services: SignInServices, cookies: Cookies, handle: Route[2]): R
     res.setHeader('Cache-Control', 'no-store')
     res.status(reply.status)
     if (reply.status === 204) res.end()
-    else if ('page' in reply) res.type('text/html').send(reply.page)
+    else if (reply.status === 303) res.location(reply.to).end()
+    else if ('page' in reply) sendPage(res, reply.page)
     else res.json(reply.body)
   }
+}
+
+/** The one page of this front door has an empty icon of its own, so that browsers ask for none. */
+function sendPage(res: Response, page: string): void {
+  res.setHeader('Content-Security-Policy', "default-src 'none'; img-src data:; frame-ancestors 'none'")
+  res.type('text/html').send(page)
 }
 
 function answerProblems({ issuer, onBug }: SignInOptions): ErrorRequestHandler {

@@ -1,8 +1,11 @@
 import * as authentication from '../../authentication/openid-sign-in.ts'
+import { Refusal } from '../../errors.ts'
+import { noteRefusal } from '../../http/request-context.ts'
 import type { Call, Reply } from '../route.ts'
 
-/** Where somebody goes who has been signed in by an identity provider, seen from the redirect URI. */
-const NEXT = '../session'
+/** Pages of the console, where somebody goes on, seen from the redirect URI. */
+const NEXT = '../../console/'
+const REFUSED = '../../console/sign-in?refused='
 
 export async function beginOpenid({ services, cookies, res, body, facts }: Call): Promise<Reply> {
   const { url, cookie } = await authentication.beginOpenidSignIn(services, body.organization, facts)
@@ -13,8 +16,20 @@ export async function beginOpenid({ services, cookies, res, body, facts }: Call)
 /**
  * Where the identity provider sends the browser back to. It answers with a page and not with a redirect: a browser
  * that is on its way from another site does not send a Strict cookie, and one that goes on from this page does.
+ * A refusal goes to the console's words for it where a page is wanted, and is a problem for who takes JSON.
  */
-export async function finishOpenid({ services, cookies, req, res, facts }: Call): Promise<Reply> {
+export async function finishOpenid(call: Call): Promise<Reply> {
+  try {
+    return await finish(call)
+  } catch (error) {
+    const { req, res } = call
+    if (!(error instanceof Refusal) || req.accepts(['json', 'html']) !== 'html') throw error
+    noteRefusal(res, error)
+    return { status: 303, to: REFUSED + error.reason }
+  }
+}
+
+async function finish({ services, cookies, req, res, facts }: Call): Promise<Reply> {
   const cookie = cookies.openid.read(req)
   cookies.openid.clear(res)
   const query = new URL(req.originalUrl, services.issuer).searchParams

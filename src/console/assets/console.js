@@ -1,0 +1,3 @@
+/** What every page does besides what it does without JavaScript. */
+import './copy.js'
+import './times.js'

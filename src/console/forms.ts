@@ -1,0 +1,152 @@
+import { z } from 'zod'
+import { type Reason, Refusal } from '../errors.ts'
+import type { Form } from '../http/form.ts'
+import { type Explanation, explain } from './refusals.ts'
+import type { Page, Reply } from './visit.ts'
+
+/** What is wrong with one field. */
+export type Fault = { field: string; text: string }
+
+/**
+ * A form as it is shown: fresh, or as it was sent, with its faults. Nothing that was typed is lost, but
+ * passwords and codes, which no page repeats.
+ */
+export type Draft = {
+  value(name: string): string
+  values(name: string): readonly string[]
+  faults: readonly Fault[]
+  /** Why the whole of it was refused. */
+  problem: Explanation | undefined
+  refusal: Refusal | undefined
+}
+
+type Initial = Readonly<Record<string, string | readonly string[]>>
+
+/** A form that nobody has sent yet. */
+export function freshDraft(initial: Initial = {}): Draft {
+  const values = (name: string) => [initial[name] ?? []].flat()
+  return {
+    value: (name) => values(name)[0] ?? '',
+    values,
+    faults: [],
+    problem: undefined,
+    refusal: undefined,
+  }
+}
+
+/** Reads a form by the shape of its fields: what they hold, or the draft that says what to mend. */
+export function readForm<Shape extends z.ZodRawShape>(
+  form: Form,
+  shape: Shape,
+): { values: z.infer<z.ZodObject<Shape>> } | { draft: Draft } {
+  const given = Object.fromEntries(Object.keys(shape).map((name) => [name, form.get(name) ?? []]))
+  const read = z.object(shape).safeParse(given)
+  if (read.success) return { values: read.data as z.infer<z.ZodObject<Shape>> }
+  const faults = read.error.issues.map(({ path, message }) => ({ field: String(path[0]), text: message }))
+  return { draft: { ...sentDraft(form), faults } }
+}
+
+/** Reasons that somebody can mend in the form itself, besides conflicts, faults and limits. */
+const MENDABLE: readonly Reason[] = [
+  'permission_not_held',
+  'password_unconfirmed',
+  'email_unknown',
+  'organization_ambiguous',
+  'account_is_service_account',
+  'account_not_active',
+  'password_not_set',
+  'password_wrong',
+  'second_factor_wrong',
+  'second_factor_used',
+  'openid_not_set',
+  'openid_unavailable',
+]
+const MENDABLE_STATUS = [409, 422, 429]
+
+/**
+ * The draft of a form that a rule has refused. `fields` says which field a pointer into the API's body means, such
+ * as `{ '/password': 'password' }`. Throws what was thrown when it cannot be mended there.
+ */
+export function refusedDraft(
+  error: unknown,
+  form: Form,
+  fields: Readonly<Record<string, string>> = {},
+): Draft {
+  if (!(error instanceof Refusal)) throw error
+  const problem = explain(error)
+  if (!MENDABLE.includes(error.reason) && !MENDABLE_STATUS.includes(problem.status)) throw error
+  const found = error.told.faults ?? []
+  const faults = found.flatMap(({ pointer, detail }) => {
+    const field = fields[pointer]
+    return field === undefined ? [] : [{ field, text: `This ${detail}.` }]
+  })
+  const isExplained = faults.length > 0 && faults.length === found.length
+  const rest = found.map(({ detail }) => detail).join('; ')
+  return {
+    ...sentDraft(form),
+    faults,
+    problem: isExplained ? undefined : rest === '' ? problem : { ...problem, text: `${rest}.` },
+    refusal: error,
+  }
+}
+
+/** The same page once more, with what was typed. */
+export function refused(page: Page, { refusal, problem }: Draft): Reply {
+  const status = problem?.status
+  return { page, status: status === 409 || status === 429 ? status : 422, ...(refusal && { refusal }) }
+}
+
+function sentDraft(form: Form): Draft {
+  const values = (name: string) => form.get(name) ?? []
+  return {
+    value: (name) => values(name)[0] ?? '',
+    values,
+    faults: [],
+    problem: undefined,
+    refusal: undefined,
+  }
+}
+
+/** No control characters but those that a text of several lines has; the API has the same rule. */
+const ONE_LINE = /^[^\p{Cc}]*$/u
+
+const one = z.array(z.string()).max(1, 'This field was sent more than once.')
+
+/** One line of text, trimmed. `required` is the sentence that asks for it; without it the field may stay empty. */
+export function line(options: { max: number; required?: string }) {
+  const { max, required } = options
+  const text = z
+    .string()
+    .regex(ONE_LINE, 'This has characters that cannot be shown.')
+    .max(max, `This is longer than ${max} characters.`)
+  return one
+    .transform((given) => (given[0] ?? '').trim())
+    .pipe(required === undefined ? text : text.min(1, required))
+}
+
+/** A password or code: not trimmed, and never shown again. */
+export function secretLine(required: string) {
+  return one
+    .transform((given) => given[0] ?? '')
+    .pipe(z.string().min(1, required).max(1024, 'This is too long.'))
+}
+
+/** An address that somebody signs in with. */
+export function emailLine() {
+  return line({ max: 254, required: 'Give an address.' }).pipe(
+    z.string().regex(/^[^\s@]+@[^\s@]+$/, 'This is not an address, such as ada@acme.example.'),
+  )
+}
+
+/** One of several; what was not offered is a fault. */
+export function choice<const Values extends readonly [string, ...string[]]>(
+  values: Values,
+  required: string,
+) {
+  return one.transform((given) => given[0]).pipe(z.enum(values, required))
+}
+
+/** Any number of boxes that are ticked. What they mean is for the rule to say. */
+export function ticked() {
+  return z.array(z.string().max(500))
+}

@@ -1,0 +1,20 @@
+import type { ManagementPermission } from '../directory/management-permissions.ts'
+
+/** One line of the sidebar. */
+export type NavigationItem = {
+  label: string
+  /** Below the organization's pages, or the console's root; also what makes it the current place. */
+  path: string
+  /** Who does not have it does not see the line. */
+  permission: ManagementPermission
+}
+
+/** The sidebar, in order. A new screen adds its line here. */
+export const NAVIGATION: readonly NavigationItem[] = [
+  { label: 'Service accounts', path: '/service-accounts', permission: 'service_accounts:read' },
+]
+
+/** What operators see besides, below it. */
+export const PLATFORM_NAVIGATION: readonly NavigationItem[] = [
+  { label: 'Organizations', path: '/organizations', permission: 'organizations:read' },
+]

@@ -1,0 +1,87 @@
+import { askForCode, giveCode } from './screens/code.ts'
+import { editServiceAccount, saveServiceAccount } from './screens/edit-service-account.ts'
+import { goHome } from './screens/home.ts'
+import { acceptInvitation, askForInvitation, showInvitation } from './screens/invitation.ts'
+import { createServiceAccount, showNewServiceAccount } from './screens/new-service-account.ts'
+import { listOrganizations } from './screens/organizations.ts'
+import { changePassword, showPassword } from './screens/password.ts'
+import { replaceRecoveryCodes, showRecoveryCodes } from './screens/recovery-codes.ts'
+import {
+  askForRemoval,
+  beginSecondFactor,
+  confirmSecondFactor,
+  removeSecondFactor,
+  showSecondFactor,
+} from './screens/second-factor.ts'
+import { endOtherSessions, endSession, showSecurity } from './screens/security.ts'
+import { showServiceAccount } from './screens/service-account.ts'
+import {
+  askToDelete,
+  askToDisable,
+  deleteAccount,
+  disableAccount,
+  enableAccount,
+} from './screens/service-account-end.ts'
+import { listServiceAccounts } from './screens/service-accounts.ts'
+import { askForSetUp, completeSetUp, showSetUp } from './screens/set-up.ts'
+import { askForSignIn, signIn } from './screens/sign-in.ts'
+import { signOut } from './screens/sign-out.ts'
+import { askForOrganization, beginSingleSignOn } from './screens/single-sign-on.ts'
+import type { PlatformScreen, Route, Screen, SessionVisit, Visit } from './visit.ts'
+
+/** Before somebody has signed in. */
+export const ENTRANCE: readonly Route<Visit>[] = [
+  ['GET', '/set-up', askForSetUp],
+  ['POST', '/set-up', showSetUp],
+  ['POST', '/set-up/complete', completeSetUp],
+  ['GET', '/invitation', askForInvitation],
+  ['POST', '/invitation', showInvitation],
+  ['POST', '/invitation/accept', acceptInvitation],
+  ['GET', '/sign-in', askForSignIn],
+  ['POST', '/sign-in', signIn],
+  ['GET', '/sign-in/code', askForCode],
+  ['POST', '/sign-in/code', giveCode],
+  ['GET', '/sign-in/single-sign-on', askForOrganization],
+  ['POST', '/sign-in/single-sign-on', beginSingleSignOn],
+]
+
+/** For everybody who is signed in: their own matters. */
+export const OWN: readonly Route<SessionVisit>[] = [
+  ['GET', '/', goHome],
+  ['POST', '/sign-out', signOut],
+  ['GET', '/security', showSecurity],
+  ['POST', '/security/sessions/end-others', endOtherSessions],
+  ['POST', '/security/sessions/:ses/end', endSession],
+  ['GET', '/security/password', showPassword],
+  ['POST', '/security/password', changePassword],
+  ['GET', '/security/second-factor', showSecondFactor],
+  ['POST', '/security/second-factor', beginSecondFactor],
+  ['POST', '/security/second-factor/confirm', confirmSecondFactor],
+  ['GET', '/security/second-factor/remove', askForRemoval],
+  ['POST', '/security/second-factor/remove', removeSecondFactor],
+  ['GET', '/security/recovery-codes', showRecoveryCodes],
+  ['POST', '/security/recovery-codes', replaceRecoveryCodes],
+]
+
+/** Pages of the platform, for operators, and the permission that each takes. */
+export const PLATFORM: readonly PlatformScreen[] = [
+  ['GET', '/organizations', 'organizations:read', listOrganizations],
+]
+
+const ACCOUNTS = '/service-accounts'
+const ACCOUNT = `${ACCOUNTS}/:acc`
+
+/** Pages of an organization, below `/organizations/:org`, and the permission that each takes. */
+export const SCREENS: readonly Screen[] = [
+  ['GET', ACCOUNTS, 'service_accounts:read', listServiceAccounts],
+  ['GET', `${ACCOUNTS}/new`, 'service_accounts:manage', showNewServiceAccount],
+  ['POST', `${ACCOUNTS}/new`, 'service_accounts:manage', createServiceAccount],
+  ['GET', ACCOUNT, 'service_accounts:read', showServiceAccount],
+  ['GET', `${ACCOUNT}/edit`, 'service_accounts:manage', editServiceAccount],
+  ['POST', `${ACCOUNT}/edit`, 'service_accounts:manage', saveServiceAccount],
+  ['GET', `${ACCOUNT}/disable`, 'service_accounts:manage', askToDisable],
+  ['POST', `${ACCOUNT}/disable`, 'service_accounts:manage', disableAccount],
+  ['POST', `${ACCOUNT}/enable`, 'service_accounts:manage', enableAccount],
+  ['GET', `${ACCOUNT}/delete`, 'service_accounts:manage', askToDelete],
+  ['POST', `${ACCOUNT}/delete`, 'service_accounts:manage', deleteAccount],
+]
