@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { OWN, PLATFORM, SCREENS } from '../../src/console/screens.ts'
+import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissions.ts'
+import { type ConsoleClient, createConsoleClient } from '../support/console-client.ts'
+import { builtInRoleId, createOrganization, managementServerId } from '../support/management.ts'
+import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+import { createAdministrator, type TestAdministrator } from '../support/sign-in.ts'
+
+/**
+ * What each page of an organization needs, written down a second time: a screen that is added, or whose
+ * permission is changed, fails here until somebody has thought about it.
+ */
+const NEEDED: Record<string, string> = {
+  'GET /service-accounts': 'service_accounts:read',
+  'GET /service-accounts/new': 'service_accounts:manage',
+  'POST /service-accounts/new': 'service_accounts:manage',
+  'GET /service-accounts/:acc': 'service_accounts:read',
+  'GET /service-accounts/:acc/edit': 'service_accounts:manage',
+  'POST /service-accounts/:acc/edit': 'service_accounts:manage',
+  'GET /service-accounts/:acc/disable': 'service_accounts:manage',
+  'POST /service-accounts/:acc/disable': 'service_accounts:manage',
+  'POST /service-accounts/:acc/enable': 'service_accounts:manage',
+  'GET /service-accounts/:acc/delete': 'service_accounts:manage',
+  'POST /service-accounts/:acc/delete': 'service_accounts:manage',
+}
+const NEEDED_ON_THE_PLATFORM: Record<string, string> = {
+  'GET /organizations': 'organizations:read',
+}
+
+const ALL = MANAGEMENT_PERMISSIONS.map((permission) => permission.name as string)
+
+let server: TestServer
+let own: Fixture
+let foreign: Fixture
+let slugs: { own: string; foreign: string }
+beforeAll(async () => {
+  server = await startTestServer()
+  own = await server.createFixture({ algorithm: 'ES256' })
+  foreign = await server.createFixture({ algorithm: 'ES256' })
+  slugs = { own: await slugOf(own), foreign: await slugOf(foreign) }
+})
+afterAll(async () => {
+  await server?.close()
+})
+
+async function slugOf({ organizationId }: Fixture): Promise<string> {
+  return (await must(server.api('GET', `/organizations/${organizationId}`))).slug
+}
+
+const clients = new Map<string, Promise<ConsoleClient>>()
+/** Somebody of the first organization with these permissions, signed in. */
+function clientWith(permissions: readonly string[]): Promise<ConsoleClient> {
+  const key = permissions.join(' ')
+  const client = clients.get(key) ?? create()
+  clients.set(key, client)
+  return client
+
+  async function create(): Promise<ConsoleClient> {
+    const management = await managementServerId(server)
+    const administrator = await createAdministrator(server, own.organizationId, {
+      permissions: permissions.map((permission) => ({ resource_server_id: management, permission })),
+    })
+    return createConsoleClient(server, administrator)
+  }
+}
+
+/** Ids that a path may name. A screen with other ones adds them here. */
+function pathOf(path: string, { accountId, keyId }: Fixture): string {
+  return path.replace(':acc', accountId).replace(':key', keyId)
+}
+
+function ask(client: ConsoleClient, method: string, path: string): Promise<Answer> {
+  return method === 'GET' ? client.get(path) : client.post(path)
+}
+
+test('every screen of an organization and of the platform is written down here', () => {
+  const tell = (screens: typeof SCREENS | typeof PLATFORM) =>
+    Object.fromEntries(screens.map(([method, path, permission]) => [`${method} ${path}`, permission]))
+  expect(tell(SCREENS)).toEqual(NEEDED)
+  expect(tell(PLATFORM)).toEqual(NEEDED_ON_THE_PLATFORM)
+})
+
+describe.each(SCREENS.map(([method, path]) => [method, path] as const))('%s %s', (method, path) => {
+  const needed = NEEDED[`${method} ${path}`] as string
+  const here = (slug: string, fixture: Fixture) => `/organizations/${slug}${pathOf(path, fixture)}`
+
+  test('is refused to who has every permission but the one that it needs', async () => {
+    const client = await clientWith(ALL.filter((name) => name !== needed))
+    const before = await takeStock(own)
+    const answer = await ask(client, method, here(slugs.own, own))
+    expect(answer.status).toBe(403)
+    expect(answer.text).toContain('You may not do this')
+    expect(await takeStock(own)).toEqual(before)
+  })
+
+  test('is not there in another organization, nor for what is in another one', async () => {
+    const client = await clientWith(ALL)
+    const before = await takeStock(foreign)
+    const answers = [
+      await ask(client, method, here(slugs.foreign, foreign)),
+      await ask(client, method, here('no-such-organization', foreign)),
+      ...(path.includes(':') ? [await ask(client, method, here(slugs.own, foreign))] : []),
+    ]
+    for (const answer of answers) {
+      expect(answer.status).toBe(404)
+      expect(comparable(answer)).toBe(comparable(answers[0]!))
+    }
+    expect(await takeStock(foreign)).toEqual(before)
+  })
+
+  test('leads who is not signed in to the sign-in page', async () => {
+    const stranger = await createConsoleClient(server)
+    const answer = await ask(stranger, method, here(slugs.own, own))
+    expect(answer.status).toBe(303)
+    expect(answer.headers.get('location')).toMatch(/^\/console\/sign-in(\?|$)/)
+  })
+})
+
+test.each(SCREENS.filter(([method]) => method === 'GET').map(([, path]) => path))(
+  'GET %s is shown to who has the one permission',
+  async (path) => {
+    const client = await clientWith([NEEDED[`GET ${path}`] as string])
+    expect((await client.get(`/organizations/${slugs.own}${pathOf(path, own)}`)).status).toBe(200)
+  },
+)
+
+test.each(PLATFORM.map(([method, path]) => [method, path] as const))(
+  '%s %s is for operators with its permission alone',
+  async (method, path) => {
+    const tenant = await clientWith(ALL)
+    expect((await ask(tenant, method, path)).status).toBe(403)
+    const { organization } = await must(server.api('GET', '/me'))
+    const management = await managementServerId(server)
+    const needed = NEEDED_ON_THE_PLATFORM[`${method} ${path}`]
+    const without = await createAdministrator(server, organization.id, {
+      permissions: ALL.filter((name) => name !== needed).map((permission) => ({
+        resource_server_id: management,
+        permission,
+      })),
+    })
+    expect((await ask(await createConsoleClient(server, without), method, path)).status).toBe(403)
+  },
+)
+
+test('an operator acts in every organization, and the trail there names them', async () => {
+  const { organization } = await must(server.api('GET', '/me'))
+  const operator = await createAdministrator(server, organization.id, {
+    role_ids: [await builtInRoleId(server, 'owner')],
+    groups_administrator: 'manager',
+  })
+  const client = await createConsoleClient(server, operator)
+  const { id, slug } = await createOrganization(server)
+  const answer = await client.post(`/organizations/${slug}/service-accounts/new`, {
+    name: 'Made by the operator',
+  })
+  expect(answer.status).toBe(303)
+  const { items } = await must(server.api('GET', `/organizations/${id}/audit-events`))
+  expect(items[0]).toMatchObject({ action: 'service_account.created', actor: { id: operator.id } })
+})
+
+test('nobody reaches the sessions of somebody else', async () => {
+  const [one, other] = await Promise.all([somebody(), somebody()])
+  const client = await createConsoleClient(server, one)
+  const victim = await createConsoleClient(server, other)
+  const { items } = await must(
+    server.api('GET', `/organizations/${own.organizationId}/administrators/${other.id}/sessions`),
+  )
+  await client.post(`/security/sessions/${items[0].id}/end`)
+  expect((await victim.get('/security')).status).toBe(200)
+  expect(OWN.some(([, path]) => path.includes(':ses'))).toBe(true)
+
+  function somebody(): Promise<TestAdministrator> {
+    return createAdministrator(server, own.organizationId)
+  }
+})
+
+/** What a screen could change. */
+async function takeStock({ organizationId }: Fixture) {
+  const { items } = await must(
+    server.api('GET', `/organizations/${organizationId}/service-accounts?limit=200`),
+  )
+  return items.map(({ last_used_at: _, ...rest }: Record<string, unknown>) => rest)
+}
+
+/** A page without what names this one request. */
+function comparable({ headers, text }: Answer): string {
+  const requestId = headers.get('x-request-id') ?? ''
+  return text
+    .replaceAll(requestId, 'ID')
+    .replaceAll(/<main[\s\S]*?<\/main>|[\s\S]/g, (part) => (part.startsWith('<main') ? part : ''))
+}
