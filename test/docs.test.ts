@@ -1,5 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
+import rows from './conformance/rows.json' with { type: 'json' }
+import unmet from './conformance/unmet.json' with { type: 'json' }
 
 const pages = [...globSync('*.md'), ...globSync('docs/**/*.md'), ...globSync('keys/*.md')]
 
@@ -40,6 +42,15 @@ describe('what these guides show is a file of the tests, or said not to be run',
   test.each(blocks)('$page, $block', ({ before }) => {
     expect(before).toMatch(/^(<!-- file: \S+ -->|Not run by a test\.( Tried by hand with .+\.)?)$/)
   })
+})
+
+test('the rows that docs/protocol.md names are rows of the conformance page, and hold', () => {
+  const lines = readFileSync('docs/protocol.md', 'utf8').split('\n')
+  const named = lines.flatMap((line) => (line.startsWith('| ') ? (line.split(' | ').at(-1) ?? '') : []))
+  const ids = named.slice(2).flatMap((cell) => cell.replace(/ \|$/, '').split(', '))
+  const known = new Set(rows.rows.map(({ id }) => id))
+  expect(ids.length).toBeGreaterThan(30)
+  expect(ids.filter((id) => !known.has(id) || id in unmet)).toEqual([])
 })
 
 describe('links between pages lead somewhere', () => {
