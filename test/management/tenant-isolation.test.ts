@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissions.ts'
 import { ROUTES } from '../../src/management/router.ts'
-import { type Client, createClient, createOrganization } from '../support/management.ts'
+import { type Client, createClient, createOrganization, expectProblem } from '../support/management.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 import { createAdministrator, signIn, type TestAdministrator } from '../support/sign-in.ts'
 
@@ -121,6 +121,42 @@ describe('an id of another organization is answered exactly like one that was ne
     expect(organization.name).not.toBe('Taken over')
     expect((await foreign.introspect(await foreign.getToken())).body.active).toBe(true)
     expect((await must(server.api('GET', `${foreign.accountPath}/keys`))).items).toHaveLength(1)
+  })
+})
+
+describe('what belongs to the platform is not for tenants, whatever they may do in their own organization', () => {
+  const platformRoutes = ROUTES.filter(([, path]) => !path.includes(':org') && !path.startsWith('/me'))
+  const bodies: Record<string, unknown> = {
+    'POST /organizations': { slug: 'intruders', name: 'Intruders' },
+    'POST /resource-servers': { identifier: 'https://evil.example', name: 'Evil', permissions: [] },
+    'PATCH /resource-servers/:rs': { name: 'Taken over' },
+    'POST /resource-servers/:rs/secrets': { name: 'ours' },
+    'POST /resource-servers/:rs/keys': { public_key: 'ours' },
+    'PATCH /resource-servers/:rs/keys/:key': { name: 'Taken over' },
+    'POST /signing-keys/rotate': {},
+    'POST /signing-keys/:sig/revoke': {},
+  }
+
+  test.each(platformRoutes.map(([method, path]) => `${method} ${path}`))('%s', async (name) => {
+    const [method = '', path = ''] = name.split(' ')
+    const real: Record<string, string> = {
+      rs: own.resourceServer.id,
+      id: (await must(server.api('GET', `/resource-servers/${own.resourceServer.id}/secrets`))).items[0].id,
+      sig: (await must(server.api('GET', '/signing-keys'))).items[0].id,
+    }
+    const fill = (at: (parameter: string) => string) =>
+      path.replace(/:(\w+)/g, (_match, parameter) => at(parameter))
+    const unknown = (parameter: string) => `${parameter === 'id' ? 'rss' : parameter}_${UNKNOWN}`
+    const answers = [
+      await intruder.call(
+        method,
+        fill((parameter) => real[parameter] ?? unknown(parameter)),
+        bodies[name],
+      ),
+      await intruder.call(method, fill(unknown), bodies[name]),
+    ]
+    for (const answer of answers) expectProblem(answer, 403, 'permission_missing')
+    expect(comparable(answers[0] as Answer)).toEqual(comparable(answers[1] as Answer))
   })
 })
 
