@@ -50,4 +50,4 @@ const apache: ProxyProgram = {
 
 const found = await findServer('apache2', '-v', /Apache\/2\.4\./)
 const missing = existsSync(`${MODULES}/mod_auth_openidc.so`) ? undefined : 'there is no mod_auth_openidc'
-testGuardedApi('Apache', missing === undefined ? found : { missing }, apache, 'at once', 401)
+testGuardedApi('Apache', missing === undefined ? found : { missing }, apache, 'at once', 401, false)

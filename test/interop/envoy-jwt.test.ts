@@ -37,4 +37,5 @@ testGuardedApi(
   envoy,
   'when they expire',
   403,
+  true,
 )

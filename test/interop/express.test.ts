@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createApiToken } from '../support/api-tokens.ts'
+import { createProver } from '../support/dpop.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
-import { createInvoices, type Invoices, RESOURCE } from './invoices.ts'
+import { createInvoices, getTokenBoundToCertificate, type Invoices, RESOURCE } from './invoices.ts'
 import { startNode } from './programs.ts'
 
 let server: TestServer
@@ -9,7 +10,7 @@ let invoices: Invoices
 let caller: Fixture
 
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await startTestServer({ trustedProxies: ['loopback'], clientCertificateHeader: 'client-cert' })
   invoices = await createInvoices(server)
   caller = await invoices.createCaller()
 })
@@ -83,6 +84,11 @@ describe.each(programs)('$name', ({ program, env, afterRevocation }) => {
       },
     ],
     ['garbage', async () => 'garbage'],
+    [
+      'a token that is bound by DPoP, as a Bearer token',
+      async () => (await createProver(server)).getToken(caller),
+    ],
+    ['a token that is bound to a certificate, without it', () => getTokenBoundToCertificate(server, caller)],
   ])('answers 401 to %s', async (_what, present) => {
     const answer = await call(`Bearer ${await present()}`)
     expect(answer.status).toBe(401)

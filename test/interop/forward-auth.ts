@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect } from '@jest/globals'
 import { createApiToken } from '../support/api-tokens.ts'
+import { createClientCertificate } from '../support/client-certificate.ts'
 import { type RawRequest, sendRaw } from '../support/raw-request.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 import { createInvoices, type Invoices } from './invoices.ts'
@@ -46,7 +47,10 @@ export function testForwardAuth(
 
   beforeAll(async () => {
     if ('missing' in found) return
-    const server = await startTestServer({ trustedProxies: ['127.0.0.1'] })
+    const server = await startTestServer({
+      trustedProxies: ['127.0.0.1'],
+      clientCertificateHeader: 'client-cert',
+    })
     invoices = await createInvoices(server)
     const api = await startApi()
     const target = await startProxy(found.run, program, addressesOf(server.url, api.url))
@@ -153,6 +157,17 @@ export function testForwardAuth(
   optional.test(`${name} stops a token for another resource server`, async () => {
     const other = await setting.server.createFixture({ algorithm: 'ES256' })
     await expectStopped(setting.callWith(await other.getToken()), 401)
+  })
+
+  optional.test(`${name} does not let a client say which certificate it holds`, async () => {
+    const { header } = await createClientCertificate()
+    const { caller, server, callWith } = setting
+    const form = {
+      grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      assertion: await caller.assertion(),
+    }
+    const bound = await must(server.post('/oauth/token', form, { 'client-cert': header }))
+    await expectStopped(callWith(bound.access_token, { headers: { 'client-cert': header } }), 401)
   })
 
   optional.test(`${name} demands permissions by method, and tells a client what is missing`, async () => {

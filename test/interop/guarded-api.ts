@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect } from '@jest/globals'
+import { createProver } from '../support/dpop.ts'
 import { type RawRequest, sendRaw } from '../support/raw-request.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
-import { createInvoices, type Invoices } from './invoices.ts'
+import { createInvoices, getTokenBoundToCertificate, type Invoices } from './invoices.ts'
 import { identityOf, type ProxyProgram, type RunningProxy, startApi, startProxy } from './proxy.ts'
 import { startTls } from './tls.ts'
 import { createOptionalTest, type Start, type Toolchain } from './toolchains.ts'
@@ -20,6 +21,7 @@ export function testGuardedApi(
   endsTokens: 'at once' | 'when they expire',
   /** Of a missing permission. */
   forbidden: 401 | 403,
+  knowsBindings: boolean,
 ): void {
   const optional = createOptionalTest(found)
   let server: TestServer
@@ -31,7 +33,7 @@ export function testGuardedApi(
 
   beforeAll(async () => {
     if ('missing' in found) return
-    server = await startTestServer()
+    server = await startTestServer({ trustedProxies: ['loopback'], clientCertificateHeader: 'client-cert' })
     invoices = await createInvoices(server)
     caller = await invoices.createCaller()
     api = await startApi()
@@ -98,6 +100,18 @@ export function testGuardedApi(
     expect((await callWith(token)).status).toBe(200)
     await expectStopped(callWith(token, { method: 'POST', body: 'amount=1' }), forbidden)
     await expectStopped(callWith(token, { method: 'DELETE' }), forbidden)
+  })
+
+  optional.test(`${name} takes no bound token for a Bearer token`, async () => {
+    if (!knowsBindings) {
+      // So it says of itself, as the guide wants it; then nobody has any.
+      const resourceServer = `/resource-servers/${invoices.id}`
+      await must(server.api('PATCH', resourceServer, { sender_constraints: [] }))
+      expect((await (await createProver(server)).requestToken(caller)).status).toBe(400)
+      return
+    }
+    await expectStopped(callWith(await (await createProver(server)).getToken(caller)), forbidden)
+    await expectStopped(callWith(await getTokenBoundToCertificate(server, caller)), forbidden)
   })
 
   optional.test(`${name} learns that a key was deleted ${endsTokens}`, async () => {

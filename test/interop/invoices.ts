@@ -1,8 +1,11 @@
+import { createClientCertificate } from '../support/client-certificate.ts'
 import { type Fixture, must, type TestServer } from '../support/server.ts'
 
 /** As the configurations of the guides have them. */
 export const RESOURCE = 'https://api.example.com'
 export const PERMISSIONS = ['invoices:read', 'invoices:write']
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 /** The resource server of the guides, as it is known to the authorization server. */
 export type Invoices = {
@@ -34,4 +37,11 @@ export async function createInvoices(server: TestServer): Promise<Invoices> {
       return created
     },
   }
+}
+
+/** A token that is worth something only with a certificate; the server must trust this machine to tell one. */
+export async function getTokenBoundToCertificate(server: TestServer, caller: Fixture): Promise<string> {
+  const { header } = await createClientCertificate()
+  const form = { grant_type: JWT_BEARER, assertion: await caller.assertion() }
+  return (await must(server.post('/oauth/token', form, { 'client-cert': header }))).access_token
 }

@@ -24,9 +24,8 @@ function requirePermission(permission) {
     const [scheme, presented] = (req.get('authorization') ?? '').split(' ')
     if (scheme.toLowerCase() !== 'bearer' || !presented) return refuse(res, 401, 'Bearer realm="invoices"')
     const token = await client.tokenIntrospection(config, presented)
-    // A token that is bound to a key is no Bearer token: it needs a proof, which this API does not check.
-    if (!token.active || token.token_type !== 'Bearer')
-      return refuse(res, 401, 'Bearer realm="invoices", error="invalid_token"')
+    // A token that is bound to a key or a certificate needs a proof, which this API does not check.
+    if (!token.active || token.cnf) return refuse(res, 401, 'Bearer realm="invoices", error="invalid_token"')
     if (!token.scope.split(' ').includes(permission))
       return refuse(res, 403, `Bearer realm="invoices", error="insufficient_scope", scope="${permission}"`)
     req.token = token

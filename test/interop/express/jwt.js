@@ -14,6 +14,8 @@ api.use(
     audience: process.env.AUDIENCE,
     strict: true, // access tokens (typ at+jwt) and nothing else that is signed with the same keys
     tokenSigningAlg: 'ES256', // the signing_algorithm of the resource server
+    // The library checks DPoP proofs by itself. Client certificates this API does not see.
+    validators: { cnf: (cnf) => cnf?.['x5t#S256'] === undefined },
   }),
 )
 api.get('/invoices', requiredScopes('invoices:read'), (req, res) => {
