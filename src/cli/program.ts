@@ -76,6 +76,13 @@ export function createProgram(): Command {
     .addHelpText('after', example('audit verify --organization acme'))
     .action(async (options) => (await import('./audit.ts')).verifyAudit(options))
 
+  withConfigurationFlags(program.command('rekey'))
+    .description(
+      'Wrap everything that is stored encrypted under the first key-encryption key, while servers run.',
+    )
+    .addHelpText('after', example('rekey'))
+    .action(async (options) => (await import('./rekey.ts')).rekey(options))
+
   withConfigurationFlags(program.command('check-config'))
     .description('Show every setting with its value and origin, and every fault.')
     .addHelpText('after', example('check-config'))

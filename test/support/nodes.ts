@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { importPKCS8 } from 'jose'
+import pg from 'pg'
 import { COMPILE_CACHE, findFreePort, MAIN, urlOf } from './command.ts'
 import { createTestDatabase } from './database.ts'
 import { signCompact } from './jwt.ts'
@@ -16,6 +17,12 @@ export type Nodes = {
   nodes: readonly Node[]
   /** Everything that the nodes have printed. */
   output(): string
+  /** What the nodes are configured with, for commands beside them. Their keys are in the folder that it names. */
+  environment: Record<string, string>
+  /** Changes their database behind their back. */
+  query(text: string): Promise<void>
+  /** The operator gets a new token for the next call: the one before is not good any more, or not good enough. */
+  forgetToken(): void
   /** A management call as the operator, through the given node. */
   api(node: Node, method: string, path: string, body?: unknown): Promise<Answer>
   close(): Promise<void>
@@ -26,6 +33,8 @@ export type Node = {
   post(path: string, form: Record<string, string>, headers?: Record<string, string>): Promise<Answer>
   /** `kill -9`: nothing is drained, nothing is flushed. */
   kill(): Promise<void>
+  /** As a deployment does: what is under way is answered. */
+  stop(): Promise<void>
   /** Starts it again on the same port. */
   start(): Promise<void>
 }
@@ -40,7 +49,7 @@ export async function startNodes(count: number): Promise<Nodes> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-nodes-'))
   const output: string[] = []
   const environment = {
-    PATH: process.env.PATH,
+    PATH: process.env.PATH ?? '',
     NODE_COMPILE_CACHE: COMPILE_CACHE,
     DATABASE_URL: urlOf(database),
     COUNTERSIGN_ISSUER: ISSUER,
@@ -63,6 +72,16 @@ export async function startNodes(count: number): Promise<Nodes> {
     issuer: ISSUER,
     nodes,
     output: () => output.join(''),
+    environment,
+    async query(text) {
+      const client = new pg.Client(database.address)
+      await client.connect()
+      await client.query(text)
+      await client.end()
+    },
+    forgetToken() {
+      operatorToken = undefined
+    },
     async api(node, method, path, body) {
       operatorToken ??= await getToken(node, keyFile)
       return toAnswer(
@@ -111,6 +130,11 @@ async function getToken(node: Node, keyFile: Record<string, string>): Promise<st
 function createNode(environment: Record<string, string | undefined>, folder: string, output: string[]): Node {
   const url = `http://127.0.0.1:${environment.COUNTERSIGN_PORT}`
   let child: ChildProcess | undefined
+  const end = async (signal: NodeJS.Signals) => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    child.kill(signal)
+    await once(child, 'exit')
+  }
   return {
     url,
     async post(path, form, headers = {}) {
@@ -122,11 +146,8 @@ function createNode(environment: Record<string, string | undefined>, folder: str
         }),
       )
     },
-    async kill() {
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    },
+    kill: () => end('SIGKILL'),
+    stop: () => end('SIGTERM'),
     async start() {
       const started = spawn(process.execPath, [MAIN, 'serve'], { cwd: folder, env: environment })
       child = started

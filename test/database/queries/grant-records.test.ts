@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { type NewGrantRecord, recordGrants } from '../../../src/database/queries/grant-records.ts'
 import { newId } from '../../../src/ids.ts'
 import { type Fixture, startTestServer, type TestServer } from '../../support/server.ts'
+import { until } from '../../support/until.ts'
 
 let server: TestServer
 let fixture: Fixture
@@ -54,4 +55,48 @@ test('batches of two nodes that claim the same assertions, each in its own order
     const recorded = outcomes.flat().filter(({ outcome }) => outcome === 'recorded')
     expect(recorded).toHaveLength(jtis.length)
   }
+})
+
+test('a recording that had to wait for a revocation names the key that took over, not the one it would have found', async () => {
+  const { pool } = server.connection
+  const idOf = async (status: string): Promise<string> => {
+    const { rows } = await pool.query(
+      `select id from signing_keys where algorithm = 'ES256' and status = '${status}'`,
+    )
+    return rows[0].id
+  }
+  const [active, next] = [await idOf('active'), await idOf('next')]
+  const now = Math.floor(server.clock.now() / 1000) * 1000
+  expect(await recordGrants(pool, now, [toGrant('before', now)])).toEqual([
+    { outcome: 'recorded', used: null, signingKeyId: active },
+  ])
+
+  const revocation = await pool.connect()
+  await revocation.query('begin')
+  await revocation.query(`update signing_keys set status = 'gone' where id = '${active}'`)
+  await revocation.query(`update signing_keys set status = 'active' where id = '${next}'`)
+  await revocation.query('select pg_advisory_xact_lock(4207, 1)')
+  const recording = recordGrants(pool, now, [
+    toGrant('meanwhile', now),
+    {
+      ...toGrant('opaque', now),
+      tokenFormat: 'opaque',
+      tokenDigest: Buffer.alloc(32),
+      signingAlgorithm: null,
+    },
+  ])
+  await until(async () => {
+    const { rows } = await pool.query(
+      `select from pg_locks where locktype = 'advisory' and classid = 4207 and objid = 1 and not granted
+         and database = (select oid from pg_database where datname = current_database())`,
+    )
+    return rows.length > 0 ? true : undefined
+  })
+  await revocation.query('commit')
+  revocation.release()
+
+  expect(await recording).toEqual([
+    { outcome: 'recorded', used: null, signingKeyId: next },
+    { outcome: 'recorded', used: null, signingKeyId: null },
+  ])
 })
