@@ -6,6 +6,7 @@ import {
   describePermission,
   type Holder,
   listHolders,
+  lockHolders,
   lockPermissions,
   removePermissions,
 } from '../database/queries/permissions.ts'
@@ -73,13 +74,19 @@ export async function replaceDefinitions(
   return losses
 }
 
-/** Removes definitions from accounts, delegations and roles. Answers who loses by it. */
+/**
+ * Removes definitions from accounts, delegations and roles. Answers who loses by it. Accounts are held before
+ * permissions, as by everybody who gives, so that nobody waits in a circle; and once more afterwards, with those who
+ * were given one until then. What is written back of a delegation must be what it is, not what it was.
+ */
 async function removeDefinitions(
   trx: Trx,
   resourceServerId: string,
   names: readonly string[],
 ): Promise<AuditEntry[]> {
+  await lockHolders(trx, resourceServerId, names)
   await lockPermissions(trx, resourceServerId, names)
+  await lockHolders(trx, resourceServerId, names)
   const isKept = (entry: DirectPermission) =>
     entry.resourceServerId !== resourceServerId || !names.includes(entry.permission)
   const holders = await listHolders(trx, resourceServerId, names)

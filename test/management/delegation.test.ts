@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { changeWhile } from '../support/held-account.ts'
 import {
   type Client,
   createClient,
@@ -80,6 +81,31 @@ describe('a delegation', () => {
     expect((await must(server.api('GET', own.accountPath))).delegation).toEqual(kept)
     const [lost] = (await must(server.api('GET', trail))).items
     expect(lost.changes.after.delegation).toEqual(kept)
+  })
+
+  test('does not come back when it is taken while the definition of one of its permissions goes', async () => {
+    const own = await server.createFixture({ algorithm: 'ES256', organizationId: fixture.organizationId })
+    const ofOwn = (permission: string) => ({ resource_server_id: own.resourceServer.id, permission })
+    const delegation = { subjects: ['user-*'], permissions: [ofOwn('admin'), ofOwn('read')] }
+    await must(server.api('PATCH', own.accountPath, { delegation }))
+    const answer = await changeWhile(
+      server,
+      own.accountId,
+      () =>
+        server.api('PATCH', `/resource-servers/${own.resourceServer.id}`, {
+          permissions: [{ name: 'read' }],
+        }),
+      async (client) => {
+        // As whoever gives the permission does, after the account: neither waits for the other in a circle.
+        await client.query(
+          `select from permissions where resource_server_id = $1 and name = 'admin' for key share`,
+          [own.resourceServer.id],
+        )
+        await client.query('update accounts set delegation = null where id = $1', [own.accountId])
+      },
+    )
+    expect(answer.status).toBe(200)
+    expect((await must(server.api('GET', own.accountPath))).delegation).toBeNull()
   })
 })
 

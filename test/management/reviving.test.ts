@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { changeWhile } from '../support/held-account.ts'
 import { type Client, createClient, expectProblem } from '../support/management.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
-import { until } from '../support/until.ts'
 
 let server: TestServer
 let powerful: Fixture
@@ -74,27 +74,16 @@ test('a key that is asked for while its account is given more is not made', asyn
     organizationId: powerful.organizationId,
     permissions: [],
   })
-  const { pool } = server.connection
-  const giver = await pool.connect()
-  try {
-    await giver.query('begin')
-    await giver.query('select from accounts where id = $1 for update', [accountId])
-    const asked = manager.call('POST', `${accountPath}/keys`, { type: 'api_token' })
-    await until(async () => {
-      const { rowCount } = await pool.query(
-        'select from pg_stat_activity where datname = current_database() and $1 = any(pg_blocking_pids(pid))',
-        [(giver as unknown as { processID: number }).processID],
-      )
-      return rowCount === 1 ? true : undefined
-    })
-    await giver.query('insert into account_permissions values ($1, $2, $3)', [
-      accountId,
-      resourceServer.id,
-      'read',
-    ])
-    await giver.query('commit')
-    expectProblem(await asked, 403, 'permission_not_held')
-  } finally {
-    giver.release()
-  }
+  const answer = await changeWhile(
+    server,
+    accountId,
+    () => manager.call('POST', `${accountPath}/keys`, { type: 'api_token' }),
+    (giver) =>
+      giver.query('insert into account_permissions values ($1, $2, $3)', [
+        accountId,
+        resourceServer.id,
+        'read',
+      ]),
+  )
+  expectProblem(answer, 403, 'permission_not_held')
 })

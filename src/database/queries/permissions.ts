@@ -59,6 +59,8 @@ export function shareDefined(
         permissions.map((entry) => tuple(entry.resourceServerId, entry.permission)),
       ),
     )
+    .orderBy('resourceServerId')
+    .orderBy('name')
     .forKeyShare()
     .execute()
 }
@@ -75,6 +77,7 @@ export async function lockPermissions(
     .select('name')
     .where('resourceServerId', '=', resourceServerId)
     .where('name', 'in', names)
+    .orderBy('name')
     .forUpdate()
     .execute()
 }
@@ -141,8 +144,7 @@ export function listHolders(
   names: readonly string[],
 ): Promise<Holder[]> {
   if (names.length === 0) return Promise.resolve([])
-  return db
-    .selectFrom('accounts as a')
+  return holders(db, resourceServerId, names)
     .select([
       'a.id as accountId',
       'a.kind as accountKind',
@@ -151,21 +153,17 @@ export function listHolders(
       'a.delegation',
     ])
     .select(permissionsColumn)
-    .where((where) =>
-      where.or([
-        where('a.id', 'in', (select) =>
-          select
-            .selectFrom('accountPermissions as held')
-            .select('held.accountId')
-            .where('held.resourceServerId', '=', resourceServerId)
-            .where('held.permission', 'in', names),
-        ),
-        sql<boolean>`exists (
-          select from jsonb_array_elements(a.delegation -> 'permissions') as lent
-          where lent ->> 'resourceServerId' = ${resourceServerId} and lent ->> 'permission' = any(${names}))`,
-      ]),
-    )
     .execute()
+}
+
+/** Holds all of them until the transaction ends, so that what is read of them then stays true. */
+export async function lockHolders(
+  trx: Transaction<Database>,
+  resourceServerId: string,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return
+  await holders(trx, resourceServerId, names).select('a.id').orderBy('a.id').forNoKeyUpdate('a').execute()
 }
 
 /** Defines permissions, and answers the names of those that were not defined before. */
@@ -210,4 +208,21 @@ export async function removePermissions(
     .where('resourceServerId', '=', resourceServerId)
     .where('name', 'in', names)
     .execute()
+}
+
+function holders(db: Kysely<Database>, resourceServerId: string, names: readonly string[]) {
+  return db.selectFrom('accounts as a').where((where) =>
+    where.or([
+      where('a.id', 'in', (select) =>
+        select
+          .selectFrom('accountPermissions as held')
+          .select('held.accountId')
+          .where('held.resourceServerId', '=', resourceServerId)
+          .where('held.permission', 'in', names),
+      ),
+      sql<boolean>`exists (
+        select from jsonb_array_elements(a.delegation -> 'permissions') as lent
+        where lent ->> 'resourceServerId' = ${resourceServerId} and lent ->> 'permission' = any(${names}))`,
+    ]),
+  )
 }
