@@ -99,7 +99,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   )
 
   const metrics = createMetrics()
-  metrics.watchPool(database.pool)
+  metrics.watchPools(database.pools)
   metrics.watchSigningKeys(() => observeActive(keyRing.published(), clock.now(), signingKeyRotationDays))
   if (config.metricsPort !== undefined)
     starting.defer(await startMetrics(metrics, config.host, config.metricsPort))

@@ -12,15 +12,22 @@ export type Pool = pg.Pool
 /** How to reach PostgreSQL: a URL as in `DATABASE_URL`, or the socket of the embedded server. */
 export type DatabaseAddress = { url: string } | { host: string; port: number; user: string; database: string }
 
-/** One pool, seen twice: typed queries through `db`, prepared statements of the hot paths through `pool`. */
+/**
+ * Two pools: prepared statements of the hot paths go through `pool`, all other queries through `db`. So whoever
+ * searches a long trail or changes much at once, be it ten times at a time, takes no connection that tokens need
+ * (docs/decisions/0027-two-pools.md).
+ */
 export type DatabaseConnection = {
   db: Kysely<Database>
   pool: pg.Pool
+  /** Both, to be watched. */
+  pools: readonly pg.Pool[]
   /** Waits for queries under way, then closes every connection. */
   close(): Promise<void>
 }
 
 export type PoolOptions = {
+  /** Of both pools together. */
   maxConnections: number
   /** Told of connections that break while idle; the pool replaces them by itself. */
   onIdleError: (error: Error) => void
@@ -44,12 +51,25 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 5_000
 const SESSION_OPTIONS =
   '-c jit=off -c default_transaction_isolation=read\\ committed -c datestyle=ISO -c synchronous_commit=on'
 
-/** Opens the pool. Does not connect yet: the first query does, and says what is wrong. */
+/** Opens the pools. Does not connect yet: the first query does, and says what is wrong. */
 export function connectDatabase(address: DatabaseAddress, options: PoolOptions): DatabaseConnection {
+  // Batches take one connection for each kind of statement at most, and most of the time one or two.
+  const forBatches = Math.max(1, Math.floor(options.maxConnections / 2))
+  const pool = openPool(address, forBatches, options)
+  const others = openPool(address, Math.max(1, options.maxConnections - forBatches), options)
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({ pool: others }),
+    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
+  })
+  const close = async () => void (await Promise.all([pool.end(), db.destroy()]))
+  return { db, pool, pools: [pool, others], close }
+}
+
+function openPool(address: DatabaseAddress, max: number, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     ...('url' in address ? { connectionString: address.url } : address),
     application_name: 'countersign',
-    max: options.maxConnections,
+    max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MILLISECONDS,
     statement_timeout: STATEMENT_TIMEOUT_MILLISECONDS,
     query_timeout: QUERY_TIMEOUT_MILLISECONDS,
@@ -61,9 +81,5 @@ export function connectDatabase(address: DatabaseAddress, options: PoolOptions):
   // Kysely listens to nothing while it has a connection: one that breaks then would end the process. The query
   // under way, or the next one, is told by its rejection.
   pool.on('connect', (client) => client.on('error', () => undefined))
-  const db = new Kysely<Database>({
-    dialect: new PostgresDialect({ pool }),
-    plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
-  })
-  return { db, pool, close: () => db.destroy() }
+  return pool
 }

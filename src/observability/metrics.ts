@@ -38,8 +38,8 @@ export type Metrics = {
       | 'claim_jtis',
     size: number,
   ): void
-  /** Registers the gauges of a connection pool. */
-  watchPool(pool: Pool): void
+  /** Registers the gauges of the connection pools, all together. */
+  watchPools(pools: readonly Pool[]): void
   /** Registers the gauges of the signing keys; `observe` answers those that sign now. */
   watchSigningKeys(observe: () => readonly SigningKeyObservation[]): void
 }
@@ -96,21 +96,31 @@ export function createMetrics(): Metrics {
     refusal: (endpoint, reason) => refusals.inc({ endpoint, reason }),
     deprecation: (what) => deprecations.inc({ what }),
     batch: (statement, size) => batches.observe({ statement }, size),
-    watchPool: (pool) => watchPool(registry, pool),
+    watchPools: (pools) => watchPools(registry, pools),
     watchSigningKeys: (observe) => watchSigningKeys(registry, observe),
   }
 }
 
-function watchPool(registry: Registry, pool: Pool): void {
+function watchPools(registry: Registry, pools: readonly Pool[]): void {
+  const sum = (count: (pool: Pool) => number) => pools.reduce((total, pool) => total + count(pool), 0)
   new Gauge({
     name: 'countersign_database_connections',
-    help: 'Connections of the pool by state, and requests that wait for one',
+    help: 'Connections of the pools by state, and requests that wait for one',
     labelNames: ['state'],
     registers: [registry],
     collect() {
-      this.set({ state: 'idle' }, pool.idleCount)
-      this.set({ state: 'busy' }, pool.totalCount - pool.idleCount)
-      this.set({ state: 'waiting' }, pool.waitingCount)
+      this.set(
+        { state: 'idle' },
+        sum((pool) => pool.idleCount),
+      )
+      this.set(
+        { state: 'busy' },
+        sum((pool) => pool.totalCount - pool.idleCount),
+      )
+      this.set(
+        { state: 'waiting' },
+        sum((pool) => pool.waitingCount),
+      )
     },
   })
 }

@@ -74,3 +74,12 @@ test('the defaults of a database do not change what the server relies on', async
   await fresh.close()
   expect(rows[0]).toEqual({ isolation: 'read committed', at: new Date('2026-02-03T04:05:06Z') })
 })
+
+test('whoever keeps the database busy with lists and changes takes no connection that tokens need', async () => {
+  const busy = Promise.all(Array.from({ length: 10 }, () => sql`select pg_sleep(1)`.execute(connection.db)))
+  await sleep(200)
+  const startedAt = performance.now()
+  await connection.pool.query('select 1')
+  expect(performance.now() - startedAt).toBeLessThan(900)
+  await busy
+})
