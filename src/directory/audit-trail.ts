@@ -31,8 +31,11 @@ export type TrailEntry = AuditContent & {
 
 export const TOKEN_ISSUED = 'token.issued'
 
-/** Entries that an export reads at a time: what of it is in memory. */
-const ENTRIES_PER_BATCH = 1000
+/**
+ * Entries that an export reads at a time: what of it is in memory. No more than a page has: an event can say as much
+ * as a body can, before and after.
+ */
+const ENTRIES_PER_BATCH = 200
 /** How far the clock may step between the beginning of a request and the token that it made. */
 const REQUEST_MILLISECONDS = 600_000
 
