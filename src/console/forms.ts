@@ -124,6 +124,15 @@ export function line(options: { max: number; required?: string }) {
     .pipe(required === undefined ? text : text.min(1, required))
 }
 
+/** Text of several lines, trimmed. `required` as of `line`. */
+export function lines(options: { max: number; required?: string }) {
+  const { max, required } = options
+  const text = z.string().max(max, `This is longer than ${max} characters.`)
+  return one
+    .transform((given) => (given[0] ?? '').replaceAll('\r\n', '\n').trim())
+    .pipe(required === undefined ? text : text.min(1, required))
+}
+
 /** A password or code: not trimmed, and never shown again. */
 export function secretLine(required: string) {
   return one

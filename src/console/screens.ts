@@ -2,6 +2,20 @@ import { askForCode, giveCode } from './screens/code.ts'
 import { editServiceAccount, saveServiceAccount } from './screens/edit-service-account.ts'
 import { goHome } from './screens/home.ts'
 import { acceptInvitation, askForInvitation, showInvitation } from './screens/invitation.ts'
+import { saveKey, showKey } from './screens/key.ts'
+import { askToDeleteKey, askToDisableKey, deleteKey, disableKey, enableKey } from './screens/key-end.ts'
+import { listKeys } from './screens/keys.ts'
+import {
+  chooseKey,
+  createApiToken,
+  generateKey,
+  registerFromBrowser,
+  registerKey,
+  showBrowser,
+  showGenerate,
+  showNewApiToken,
+  showRegister,
+} from './screens/new-key.ts'
 import { createServiceAccount, showNewServiceAccount } from './screens/new-service-account.ts'
 import { listOrganizations } from './screens/organizations.ts'
 import { changePassword, showPassword } from './screens/password.ts'
@@ -70,6 +84,8 @@ export const PLATFORM: readonly PlatformScreen[] = [
 
 const ACCOUNTS = '/service-accounts'
 const ACCOUNT = `${ACCOUNTS}/:acc`
+const KEYS = `${ACCOUNT}/keys`
+const KEY = `${KEYS}/:key`
 
 /** Pages of an organization, below `/organizations/:org`, and the permission that each takes. */
 export const SCREENS: readonly Screen[] = [
@@ -84,4 +100,21 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${ACCOUNT}/enable`, 'service_accounts:manage', enableAccount],
   ['GET', `${ACCOUNT}/delete`, 'service_accounts:manage', askToDelete],
   ['POST', `${ACCOUNT}/delete`, 'service_accounts:manage', deleteAccount],
+  ['GET', KEYS, 'service_accounts:read', listKeys],
+  ['GET', `${KEYS}/new`, 'service_accounts:manage', chooseKey],
+  ['GET', `${KEYS}/new/browser`, 'service_accounts:manage', showBrowser],
+  ['POST', `${KEYS}/new/browser`, 'service_accounts:manage', registerFromBrowser],
+  ['GET', `${KEYS}/new/generate`, 'service_accounts:manage', showGenerate],
+  ['POST', `${KEYS}/new/generate`, 'service_accounts:manage', generateKey],
+  ['GET', `${KEYS}/new/register`, 'service_accounts:manage', showRegister],
+  ['POST', `${KEYS}/new/register`, 'service_accounts:manage', registerKey],
+  ['GET', `${KEYS}/new/api-token`, 'service_accounts:manage', showNewApiToken],
+  ['POST', `${KEYS}/new/api-token`, 'service_accounts:manage', createApiToken],
+  ['GET', KEY, 'service_accounts:read', showKey],
+  ['POST', KEY, 'service_accounts:manage', saveKey],
+  ['GET', `${KEY}/disable`, 'service_accounts:manage', askToDisableKey],
+  ['POST', `${KEY}/disable`, 'service_accounts:manage', disableKey],
+  ['POST', `${KEY}/enable`, 'service_accounts:manage', enableKey],
+  ['GET', `${KEY}/delete`, 'service_accounts:manage', askToDeleteKey],
+  ['POST', `${KEY}/delete`, 'service_accounts:manage', deleteKey],
 ]

@@ -48,14 +48,15 @@ export async function getAccountHealth(
   return health as AccountHealth
 }
 
-/** What would stop with an account: its live tokens, and from how many addresses they were got. */
+/** What would stop with an account, or with one of its keys: live tokens, and from how many addresses they were got. */
 export async function getLiveTokenCount(
   { db, clock }: Services,
   actor: Actor,
   path: AccountPath,
+  keyId?: string,
 ): Promise<LiveTokenCount> {
   const { account } = await getServiceAccount(db, actor, path)
-  return countLiveTokens(db, account.id, clock.now())
+  return countLiveTokens(db, account.id, clock.now(), keyId)
 }
 
 async function addHealth(

@@ -22,6 +22,23 @@ const NEEDED: Record<string, string> = {
   'POST /service-accounts/:acc/enable': 'service_accounts:manage',
   'GET /service-accounts/:acc/delete': 'service_accounts:manage',
   'POST /service-accounts/:acc/delete': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys': 'service_accounts:read',
+  'GET /service-accounts/:acc/keys/new': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys/new/browser': 'service_accounts:manage',
+  'POST /service-accounts/:acc/keys/new/browser': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys/new/generate': 'service_accounts:manage',
+  'POST /service-accounts/:acc/keys/new/generate': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys/new/register': 'service_accounts:manage',
+  'POST /service-accounts/:acc/keys/new/register': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys/new/api-token': 'service_accounts:manage',
+  'POST /service-accounts/:acc/keys/new/api-token': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys/:key': 'service_accounts:read',
+  'POST /service-accounts/:acc/keys/:key': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys/:key/disable': 'service_accounts:manage',
+  'POST /service-accounts/:acc/keys/:key/disable': 'service_accounts:manage',
+  'POST /service-accounts/:acc/keys/:key/enable': 'service_accounts:manage',
+  'GET /service-accounts/:acc/keys/:key/delete': 'service_accounts:manage',
+  'POST /service-accounts/:acc/keys/:key/delete': 'service_accounts:manage',
 }
 const NEEDED_ON_THE_PLATFORM: Record<string, string> = {
   'GET /organizations': 'organizations:read',
@@ -152,6 +169,7 @@ test('an operator acts in every organization, and the trail there names them', a
   const { id, slug } = await createOrganization(server)
   const answer = await client.post(`/organizations/${slug}/service-accounts/new`, {
     name: 'Made by the operator',
+    first_key: 'none',
   })
   expect(answer.status).toBe(303)
   const { items } = await must(server.api('GET', `/organizations/${id}/audit-events`))

@@ -1,16 +1,11 @@
-import { z } from 'zod'
-import { type Draft, line } from '../forms.ts'
+import { type Draft, line, lines } from '../forms.ts'
 import { type Html, html } from '../html.ts'
 import { textArea, textField } from './form.ts'
 
 /** What a person says of an account, when it is made and later. */
 export const ACCOUNT_FIELDS = {
   name: line({ max: 200, required: 'Give the account a name.' }),
-  description: z
-    .array(z.string())
-    .max(1)
-    .transform((given) => (given[0] ?? '').replaceAll('\r\n', '\n').trim())
-    .pipe(z.string().max(1000, 'This is longer than 1000 characters.')),
+  description: lines({ max: 1000 }),
   owner_contact: line({ max: 200 }),
 }
 

@@ -1,12 +1,12 @@
 import { type AccountHealth, getAccountHealth } from '../../directory/service-account-health.ts'
 import type { ServiceAccountPatch } from '../../directory/service-accounts.ts'
 import { type Html, html } from '../html.ts'
+import { accountHeader } from '../parts/account-header.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { copyable } from '../parts/copy.ts'
 import { facts } from '../parts/facts.ts'
 import { form, submit } from '../parts/form.ts'
-import { WRENCH } from '../parts/icons.ts'
-import { linkButton, pageHeader, section } from '../parts/page-header.ts'
+import { linkButton, section } from '../parts/page-header.ts'
 import { badge, badges } from '../parts/state.ts'
 import { count, time } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Reply } from '../visit.ts'
@@ -48,12 +48,7 @@ export async function showServiceAccount(visit: OrganizationVisit): Promise<Repl
   return {
     page: {
       title: account.name,
-      content: html`${pageHeader({
-        title: html`${WRENCH}${account.name}`,
-        purpose: account.description === '' ? 'Nobody has said yet what this is for.' : account.description,
-        action: canManage ? linkButton('Edit', `${here}/edit`, 'plain') : undefined,
-        above: { label: 'Service accounts', to: `${home}/service-accounts` },
-      })}
+      content: html`${accountHeader(visit, account, 'Overview')}
 ${drawFacts(visit, health)}
 ${canManage && drawActs(visit, health, here)}
 ${apiDisclosure(services.issuer, [

@@ -317,13 +317,15 @@ export function listLiveTokens(
 /** How many tokens of an account are good now, and from how many addresses they were got. */
 export type LiveTokenCount = { tokens: number; addresses: number }
 
-/** `now` in milliseconds. */
+/** Of an account, or of one of its keys. `now` in milliseconds. */
 export async function countLiveTokens(
   db: Kysely<Database>,
   accountId: string,
   now: number,
+  keyId?: string,
 ): Promise<LiveTokenCount> {
   const { tokens, addresses } = await liveTokens(db, accountId, now)
+    .$if(keyId !== undefined, (query) => query.where('g.keyId', '=', keyId ?? ''))
     .select([sql<string>`count(*)`.as('tokens'), sql<string>`count(distinct g.client_ip)`.as('addresses')])
     .executeTakeFirstOrThrow()
   return { tokens: Number(tokens), addresses: Number(addresses) }

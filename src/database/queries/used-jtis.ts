@@ -1,4 +1,4 @@
-import type { Pool } from '../connect.ts'
+import type { Db, Pool } from '../connect.ts'
 
 /** The use of a JWT that may be used once. */
 export type JtiUse = {
@@ -46,6 +46,17 @@ export async function claimJtis(pool: Pool, uses: readonly JtiUse[]): Promise<bo
     values: toColumns(uses),
   })
   return toFirstUses(uses, rows)
+}
+
+/** The same for one thing that may be used once, off the request path of tokens. */
+export async function claimUse(db: Db, { owner, digest, expiresAt }: JtiUse): Promise<boolean> {
+  const rows = await db
+    .insertInto('usedJtis')
+    .values({ owner, digest, expiresAt: new Date(expiresAt) })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('owner')
+    .execute()
+  return rows.length === 1
 }
 
 /** At most one write a minute and key; skip locked, so that no batch ever waits for another. */
