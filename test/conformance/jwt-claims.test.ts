@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { decode } from '../support/jwt.ts'
 import {
   ASSERTIONS,
+  BY_KNOWN_KEYS,
   forge,
   IN_A_FORM,
   PLACES,
@@ -17,6 +18,8 @@ const places = usePlaces()
 
 const TOKENS: readonly PlaceName[] = ['a token at introspection', 'a token for the management API']
 
+/** A claim without which nothing is accepted: a DPoP proof has no issuer. */
+const neededBy = ({ name }: Place) => (name === 'a DPoP proof' ? 'jti' : 'iss')
 const withClaims = (place: Place, changes: Record<string, unknown>) =>
   forge(place, place.header(), place.claims(changes))
 /** A member written into the front of an object's JSON. */
@@ -36,12 +39,12 @@ const cases: RefusalCase[] = [
   [
     '[7519-4-1]',
     'a claim twice, the good one last',
-    (place) => forge(place, place.header(), prepend(place.claims(), '"sub":"victim"')),
+    (place) => forge(place, place.header(), prepend(place.claims(), '"jti":"victim"')),
   ],
   [
     '[7519-4-1]',
     'a claim twice, once escaped',
-    (place) => forge(place, place.header(), prepend(place.claims(), '"\\u0069ss":"victim"')),
+    (place) => forge(place, place.header(), prepend(place.claims(), '"\\u006ati":"victim"')),
   ],
   [
     '[7519-4-1]',
@@ -58,6 +61,7 @@ const cases: RefusalCase[] = [
       '[7519-4-4]',
       `${what} in iss`,
       (place) => forge(place, place.header(), replace(place.claims(), 'iss', `"a${text}b"`)),
+      BY_KNOWN_KEYS,
     ],
     [
       '[7519-4-4]',
@@ -91,9 +95,14 @@ const cases: RefusalCase[] = [
       (place) => forge(place, place.header(), replace(place.claims(), 'exp', text)),
     ],
   ),
-  ['[7519-2-2]', 'no exp', (place) => withClaims(place, { exp: undefined })],
-  ['[8725-3.8-1]', 'no iss', (place) => withClaims(place, { iss: undefined })],
-  ['[8725-3.8-1]', 'another iss', (place) => withClaims(place, { iss: 'https://evil.example' })],
+  ['[7519-2-2]', 'no exp', (place) => withClaims(place, { exp: undefined }), BY_KNOWN_KEYS],
+  ['[8725-3.8-1]', 'no iss', (place) => withClaims(place, { iss: undefined }), BY_KNOWN_KEYS],
+  [
+    '[8725-3.8-1]',
+    'another iss',
+    (place) => withClaims(place, { iss: 'https://evil.example' }),
+    BY_KNOWN_KEYS,
+  ],
   [
     '[8725-3.8-2]',
     'the right iss with a client_id of another account',
@@ -161,23 +170,28 @@ test.each(PLACES)(
     const jwt = await forge(place, place.header(), prepend({ ...place.claims(), ...many }, strange))
     await place.expectAccepted(jwt)
     expect(({} as { polluted?: number }).polluted).toBeUndefined()
-    const refused = await forge(place, place.header(), prepend(place.claims({ iss: undefined }), strange))
+    const refused = await forge(
+      place,
+      place.header(),
+      prepend(place.claims({ [neededBy(place)]: undefined }), strange),
+    )
     await place.expectRefused(refused)
   },
 )
 
 test.each(PLACES)('[7519-2-1] a fractional exp is accepted as %s', async (name) => {
   const place = places.at(name)
-  await place.expectAccepted(await withClaims(place, { exp: Number(place.claims().exp) + 0.5 }))
+  const { exp = Math.floor(places.server.clock.now() / 1000) + 300 } = place.claims()
+  await place.expectAccepted(await withClaims(place, { exp: Number(exp) + 0.5 }))
 })
 
 test.each(PLACES)('[7519-5.3] claims replicated in the header have no force as %s', async (name) => {
   const place = places.at(name)
   const evil = { iss: 'evil', sub: 'evil', aud: 'evil', exp: 1, client_id: 'evil', jti: 'evil' }
   await place.expectAccepted(await forge(place, place.header(evil), place.claims()))
-  const { iss, sub, aud, exp } = place.claims()
-  const claims = place.claims({ iss: undefined })
-  await place.expectRefused(await forge(place, place.header({ iss, sub, aud, exp }), claims))
+  const { iss, sub, aud, exp, jti } = place.claims()
+  const claims = place.claims({ [neededBy(place)]: undefined })
+  await place.expectRefused(await forge(place, place.header({ iss, sub, aud, exp, jti }), claims))
 })
 
 test('[7519-5.3] the token is made from the payload alone', async () => {

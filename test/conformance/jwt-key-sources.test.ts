@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { selfSignedCertificate } from '../../src/directory/certificate.ts'
 import { createKeyPair, encode, signCompact, type TestKeyPair } from '../support/jwt.ts'
 import {
+  BY_KNOWN_KEYS,
   forge,
   IN_A_FORM,
   PLACES,
@@ -115,7 +116,10 @@ const cases: RefusalCase[] = [
   ],
 ]
 
-testRefusals(places, cases)
+testRefusals(
+  places,
+  cases.map(([ids, what, make, where = BY_KNOWN_KEYS]) => [ids, what, make, where]),
+)
 
 const URLS: [string, () => string][] = [
   ['a listener on the loopback', () => `${listenerUrl}/keys.json`],

@@ -54,6 +54,13 @@ const KINDS = {
       byAccount('dpop+jwt', places.server.tokenEndpoint, { htm: 'POST', htu: places.server.tokenEndpoint }),
     acceptedAs: [],
   },
+  'a DPoP proof': {
+    sign: () => {
+      const place = places.at('a DPoP proof')
+      return forge(place, place.header(), { ...places.fixture.claims(), ...place.claims() })
+    },
+    acceptedAs: ['a DPoP proof'],
+  },
   'an access token signed by the account': {
     sign: () => byAccount('at+jwt', places.server.tokenEndpoint, { client_id: places.fixture.accountId }),
     acceptedAs: [],
@@ -118,8 +125,12 @@ const OTHER_PLACES: Record<string, (jwt: string) => Promise<Answer>> = {
       { token: await places.fixture.getToken() },
       { authorization: `Bearer ${jwt}` },
     ),
-  'a DPoP header': async (DPoP) =>
-    toAnswer(await fetch(`${places.server.url}/api/v1/me`, { headers: { DPoP } })),
+  'a DPoP header at the management API': async (dpop) =>
+    toAnswer(
+      await fetch(`${places.server.url}/api/v1/me`, {
+        headers: { authorization: `DPoP ${await places.server.operatorToken()}`, dpop },
+      }),
+    ),
 }
 
 const kindNames = Object.keys(KINDS) as (keyof typeof KINDS)[]
@@ -135,7 +146,7 @@ test.each(kindNames.flatMap((kind) => PLACES.map((place) => [kind, place] as con
 )
 
 test.each(kindNames.flatMap((kind) => Object.keys(OTHER_PLACES).map((place) => [kind, place] as const)))(
-  '[8725-3.12-1] %s as %s: accepted only where it belongs (DPoP is not built yet)',
+  '[8725-3.12-1] %s as %s: accepted only where it belongs',
   async (kind, name) => {
     const { sign, acceptedAs }: Kind = KINDS[kind]
     const jwt = await sign()

@@ -1,10 +1,19 @@
 import { sign as signBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { exportJWK, type JWK } from 'jose'
+import { createNonces } from '../../src/possession/nonces.ts'
 import type { KeyRing, SigningKey } from '../../src/signing/key-ring.ts'
 import { asClient, byAssertion, createCaller, type Signer } from '../support/client-assertions.ts'
+import { createProver } from '../support/dpop.ts'
 import { decode, encode } from '../support/jwt.ts'
-import { type Answer, type Fixture, startTestServer, type TestServer, toAnswer } from '../support/server.ts'
+import {
+  type Answer,
+  type Fixture,
+  startTestServer,
+  TEST_KEY_ENCRYPTION_KEYS,
+  type TestServer,
+  toAnswer,
+} from '../support/server.ts'
 import { expectNothingIssued, expectRefusal } from './support.ts'
 
 /** Where this server takes a JWT from somebody. */
@@ -14,12 +23,15 @@ export const PLACES = [
   'a client assertion at introspection',
   'a token at introspection',
   'a token for the management API',
+  'a DPoP proof',
 ] as const
 export type PlaceName = (typeof PLACES)[number]
 /** The places that take a JWT in a form, where any character may stand. */
 export const IN_A_FORM: readonly PlaceName[] = PLACES.filter(
-  (name) => name !== 'a token for the management API',
+  (name) => name !== 'a token for the management API' && name !== 'a DPoP proof',
 )
+/** Those where the key is one that the server knows; a DPoP proof brings its own, and is told by it alone. */
+export const BY_KNOWN_KEYS: readonly PlaceName[] = PLACES.filter((name) => name !== 'a DPoP proof')
 /** Those that take an assertion. */
 export const ASSERTIONS: readonly PlaceName[] = [
   'an assertion',
@@ -68,6 +80,7 @@ export function usePlaces(): Places {
       ['a client assertion at introspection', await callerPlace(server, fixture)],
       ['a token at introspection', await introspectionPlace(fixture, key, keyRing)],
       ['a token for the management API', await managementPlace(server, key, keyRing)],
+      ['a DPoP proof', await proofPlace(server, fixture)],
     ])
     Object.assign(places, { server, fixture, keyRing, at: (name: PlaceName) => all.get(name) as Place })
   })
@@ -221,6 +234,41 @@ async function managementPlace(server: TestServer, key: SigningKey, keyRing: Key
       expect(answer.headers.get('www-authenticate')).toContain(
         isToken ? 'error="invalid_token"' : 'error="invalid_request"',
       )
+      expectNoEcho(answer, jwt)
+    },
+  }
+}
+
+/** In the header of a token request that is good but for it. */
+async function proofPlace(server: TestServer, fixture: Fixture): Promise<Place> {
+  const prover = await createProver(server, 'RS256')
+  const { keyPair, header } = prover
+  const nonces = createNonces({
+    keyEncryptionKeys: TEST_KEY_ENCRYPTION_KEYS,
+    purpose: 'token endpoint',
+    clock: server.clock,
+  })
+  const send = async (dpop: string) => {
+    const assertion = await fixture.assertion()
+    return server.post(
+      '/oauth/token',
+      { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion },
+      { dpop },
+    )
+  }
+  return {
+    name: 'a DPoP proof',
+    header,
+    claims: (changes) => prover.claims({ nonce: nonces.present() }, changes),
+    publicJwk: keyPair.publicJwk,
+    signMessage: async (message) => signBytes('sha256', Buffer.from(message), keyPair.privateKeyPem),
+    send,
+    async expectAccepted(jwt) {
+      expect((await send(jwt)).body).toMatchObject({ token_type: 'DPoP' })
+    },
+    async expectRefused(jwt) {
+      const answer = await expectNothingIssued(server, () => send(jwt))
+      expectRefusal(answer, 400, 'invalid_dpop_proof')
       expectNoEcho(answer, jwt)
     },
   }

@@ -11,6 +11,7 @@ import { maintainSigningKeys, type SigningKeyChange } from '../../src/directory/
 import { createHttpServer } from '../../src/http/listener.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { createMetrics, type Metrics } from '../../src/observability/metrics.ts'
+import type { KeyEncryptionKeys } from '../../src/signing/envelope.ts'
 import { type KeyRing, openKeyRing } from '../../src/signing/key-ring.ts'
 import { createTestDatabase } from './database.ts'
 import { createKeyPair, signCompact, type TestKeyPair } from './jwt.ts'
@@ -80,6 +81,9 @@ const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 /** What must never stand in a log (promise 4): checked over every suite when its server closes. */
 const SECRETS = /-----BEGIN [A-Z ]*PRIVATE KEY|eyJ[\w-]{8,}\.[\w-]+\.|\bcs[eikst]_[\w-]{43}|"d":"/
 
+/** Those of every test server, so that several can be nodes of one installation. */
+export const TEST_KEY_ENCRYPTION_KEYS: KeyEncryptionKeys = [Buffer.alloc(32, 7)]
+
 /** With `connection`, `clock` and `issuer` of another server: a second node of the same installation. */
 export async function startTestServer(
   options: {
@@ -115,7 +119,7 @@ export async function startTestServer(
     await maintainPartitions(connection.db, clock.now(), { grantRecordDays: 30, auditEventDays: 400 })
   }
   await maintain()
-  const keyEncryptionKeys = [Buffer.alloc(32, 7)] as const
+  const keyEncryptionKeys = TEST_KEY_ENCRYPTION_KEYS
   const { organization, account } = await ensureInstallation(connection.db, { issuer, clock })
   if (account === undefined) throw new Error('a new installation has an operator')
   const signing = { db: connection.db, clock, keyEncryptionKeys, signingKeyRotationDays: 90 }
