@@ -269,6 +269,25 @@ describe('a proof is good once', () => {
   })
 })
 
+test('a token with a proof costs the database no more round trips than one without', async () => {
+  const dpop = await prover.prove({ nonce: await prover.tokenNonce() })
+  const forms = [await tokenForm(), await tokenForm()]
+  const { pool } = server.connection
+  const query = pool.query
+  const seen: unknown[] = []
+  pool.query = ((config: { name?: string }, ...rest: unknown[]) => {
+    seen.push(config.name)
+    return Reflect.apply(query, pool, [config, ...rest])
+  }) as typeof query
+  try {
+    expect((await server.post('/oauth/token', forms[0]!)).body.token_type).toBe('Bearer')
+    expect((await server.post('/oauth/token', forms[1]!, { dpop })).body.token_type).toBe('DPoP')
+  } finally {
+    pool.query = query
+  }
+  expect(seen).toEqual(['find-issuers', 'record-grants', 'find-issuers', 'record-grants'])
+})
+
 test('[9449-err] a DPoP header means nothing at introspection, whatever stands in it', async () => {
   const token = await prover.getToken(fixture)
   const { authorization } = fixture.resourceServer

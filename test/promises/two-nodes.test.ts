@@ -1,6 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
+import { systemClock } from '../../src/clock.ts'
+import { createProver } from '../support/dpop.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Node, type Nodes, signWithKeyFile, startNodes } from '../support/nodes.ts'
 import { type Answer, must } from '../support/server.ts'
@@ -240,6 +242,25 @@ describe('an assertion with a jti is accepted once (promise 2)', () => {
     await second!.kill()
     await second!.start()
     expect((await second!.post('/oauth/introspect', form)).body.error).toBe('invalid_client')
+  })
+
+  test('a DPoP proof with a nonce of one node is good on the other, once, also after a kill', async () => {
+    const account = await createAccount()
+    const tokenEndpoint = `${cluster.issuer}/oauth/token`
+    const of = (node: Node) => ({ ...node, issuer: cluster.issuer, tokenEndpoint, clock: systemClock })
+    const prover = await createProver(of(first!))
+    const dpop = await prover.prove({ nonce: await prover.tokenNonce() })
+    const send = async (node: Node) => {
+      const form = { grant_type: JWT_BEARER, assertion: await signWithKeyFile(account.keyFile) }
+      return node.post('/oauth/token', form, { dpop })
+    }
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => send(index % 2 === 0 ? second! : first!)),
+    )
+    expect(answers.filter(({ body }) => body.token_type === 'DPoP')).toHaveLength(1)
+    await second!.kill()
+    await second!.start()
+    expect((await send(second!)).body.error).toBe('invalid_dpop_proof')
   })
 
   test('a replay is refused by a node that was killed and started again', async () => {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
+import type { Clock } from '../../src/clock.ts'
 import { createKeyPair, signCompact, type TestKeyPair } from './jwt.ts'
 import { type Answer, type Fixture, must, type TestServer, toAnswer } from './server.ts'
 
@@ -39,7 +40,10 @@ export type CallOptions = {
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
-export async function createProver(server: TestServer, algorithm = 'ES256'): Promise<Prover> {
+/** The server, or the node, that its proofs are for. */
+export type ProvenServer = Pick<TestServer, 'url' | 'issuer' | 'tokenEndpoint' | 'post'> & { clock: Clock }
+
+export async function createProver(server: ProvenServer, algorithm = 'ES256'): Promise<Prover> {
   const keyPair = await createKeyPair(algorithm)
   const prover: Prover = {
     keyPair,
