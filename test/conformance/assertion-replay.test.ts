@@ -101,7 +101,7 @@ test('[7523-3.7b] different assertions sent at once are all accepted, whatever i
   expect(await countGrants(server)).toBe(before + PARALLEL + 1)
 })
 
-test('[7523-3.7c] accounts do not burn each other’s jti (grants; client assertions are not built yet)', async () => {
+test('[7523-3.7c] accounts do not burn each other’s jti (grants)', async () => {
   const other = await server.createFixture({ algorithm: 'ES256' })
   const jti = 'order-4711'
   expect((await send(server, await fixture.assertion({ jti }))).status).toBe(200)

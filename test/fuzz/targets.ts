@@ -35,6 +35,7 @@ export const TARGETS = {
     'forward auth': 30,
     'management API': 220,
     'sign-in': 40,
+    console: 60,
   },
 } as const
 
