@@ -51,7 +51,7 @@ export async function listServiceAccounts(visit: OrganizationVisit): Promise<Rep
       content: html`${pageHeader({
         title: 'Service accounts',
         purpose:
-          'What acts in your organization without a person: each has its own keys, and only the access that you give it.',
+          'Programs that act without a person. Each has its own keys, and only the access that you give it.',
         action:
           canManage && !isEmpty
             ? linkButton('New service account', `${home}/service-accounts/new`)
