@@ -57,6 +57,13 @@ describe('a first start', () => {
     expect(server.stdout()).toContain(`countersign -- demo --issuer ${server.issuer}\n`)
   })
 
+  test('prints a link for the first administrator, and where the console is', () => {
+    expect(server.stdout()).toContain(`Console        ${server.issuer}/console\n`)
+    expect(server.stdout()).toMatch(
+      /Be the first administrator \(good once, until \S+\):\n\s+http\S+\/console\/set-up#csi_[\w-]{43}\n/,
+    )
+  })
+
   test('leaves secrets that only their owner can read, and nothing half made', async () => {
     expect((await readdir(join(folder, 'keys'))).sort()).toEqual(['key-encryption-key', 'operator.json'])
     for (const name of ['key-encryption-key', 'operator.json']) {
@@ -121,7 +128,7 @@ test('a second start changes nothing, and does not speak of set-up', async () =>
   await server.end('SIGTERM')
   await start()
   expect(await takeStock()).toEqual(before)
-  expect(server.stdout()).not.toMatch(/new:|Creating/)
+  expect(server.stdout()).not.toMatch(/new:|Creating|csi_|first administrator/)
   expect(server.stdout()).toContain(join(folder, 'keys/operator.json'))
 })
 

@@ -58,6 +58,12 @@ describe('a review lists', () => {
       ['disabled', 'later', 'owned', 'fresh', 'unused', 'used'],
     ],
     ['what meets both conditions', 'keys_expiring_within_days=41&without_owner=true', ['later']],
+    ['what has a text in its name, in any case', 'search=UNUSED', ['unused']],
+    ['what has it in its owner', 'search=ops%40', ['owned']],
+    ['nothing for what is no text of theirs, but a pattern', 'search=%25', []],
+    ['nothing that was deleted', 'search=deleted', []],
+    ['what is in a state', 'status=active&search=later', ['later']],
+    ['nothing in another one', 'status=disabled', []],
     ['what meets all conditions', 'unused_for_days=90&keys_expiring_within_days=41&without_owner=true', []],
   ])('%s', async (_what, query, names) => {
     const { items } = await must(server.api('GET', `${accounts}?limit=200&${query}`))
@@ -85,6 +91,9 @@ describe('a review lists', () => {
     'unused_for_days=x',
     'keys_expiring_within_days=-1',
     'without_owner=maybe',
+    'search=',
+    'search=%00',
+    'status=deleted',
   ])('nothing for %s', async (query) => {
     expect((await server.api('GET', `${accounts}?${query}`)).status).toBe(400)
   })
