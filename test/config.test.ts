@@ -131,6 +131,18 @@ test('proxies are addresses, subnets or Express’ names for them', () => {
     expect(() => parseConfig({ COUNTERSIGN_TRUSTED_PROXIES: `loopback,${wrong}` })).toThrow(wrong)
 })
 
+test('the header of client certificates is off by default, and set only with proxies that are believed', () => {
+  const header = { COUNTERSIGN_CLIENT_CERTIFICATE_HEADER: 'Client-Cert' }
+  expect(parseConfig({}).clientCertificateHeader).toBeUndefined()
+  expect(() => parseConfig(header)).toThrow('COUNTERSIGN_TRUSTED_PROXIES is not')
+  const proxies = { COUNTERSIGN_TRUSTED_PROXIES: 'loopback' }
+  expect(parseConfig({ ...header, ...proxies }).clientCertificateHeader).toBe('client-cert')
+  for (const wrong of ['Client Cert', 'Client-Cert:', '-x', 'x'.repeat(65)])
+    expect(() => parseConfig({ ...proxies, COUNTERSIGN_CLIENT_CERTIFICATE_HEADER: wrong })).toThrow(
+      'must be the name of a header',
+    )
+})
+
 test('every setting is documented', () => {
   const page = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8')
   expect(Object.keys(SETTINGS).filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([])
