@@ -1,7 +1,10 @@
 import { expect, test } from '@jest/globals'
+import * as oauth from 'oauth4webapi'
+import { asClient, byAssertion } from '../support/client-assertions.ts'
 import { decode, signCompact } from '../support/jwt.ts'
 import { type Answer, toAnswer } from '../support/server.ts'
 import { ASSERTIONS, forge, PLACES, usePlaces } from './jwt-places.ts'
+import { expectRefusal } from './support.ts'
 
 const places = usePlaces()
 
@@ -69,6 +72,10 @@ const KINDS = {
     sign: () => byServer('token-introspection+jwt', { token_introspection: { active: true } }),
     acceptedAs: [],
   },
+  'an introspection response as it was given': {
+    sign: introspectionAnswer,
+    acceptedAs: ['an introspection response'],
+  },
   'signed metadata': {
     sign: () => byServer(undefined, { issuer: places.server.issuer }),
     acceptedAs: [],
@@ -117,7 +124,17 @@ async function byServer(typ: string | undefined, more: Record<string, unknown>):
   return forge(place, place.header({ typ }), place.claims(more))
 }
 
-/** Every parameter and header of this server that takes a JWT. */
+/** Of a live token, as the resource server gets it (RFC 9701). */
+async function introspectionAnswer(): Promise<string> {
+  const { fixture, server } = places
+  const headers = {
+    authorization: fixture.resourceServer.authorization,
+    accept: 'application/token-introspection+jwt',
+  }
+  return (await server.post('/oauth/introspect', { token: await fixture.getToken() }, headers)).text
+}
+
+/** Every other parameter and header of this server that takes a JWT. */
 const OTHER_PLACES: Record<string, (jwt: string) => Promise<Answer>> = {
   'the Bearer of an introspection caller': async (jwt) =>
     places.server.post(
@@ -160,6 +177,50 @@ test.each(kindNames.flatMap((kind) => Object.keys(OTHER_PLACES).map((place) => [
     expect(answer.body.access_token).toBeUndefined()
     expect(answer.body.active).toBeUndefined()
     expect(answer.text).not.toContain(jwt.split('.')[2])
+  },
+)
+
+test.each(kindNames)('[8725-3.12-1] %s as a token to revoke ends no token but itself', async (kind) => {
+  const { fixture, server } = places
+  const jwt = await KINDS[kind].sign()
+  const live = await fixture.getToken()
+  const answer = await server.post('/oauth/revoke', {
+    token: jwt,
+    ...byAssertion(await asClient(server, fixture).assertion()),
+  })
+  // The operator's own is live, and of another account.
+  if (kind === 'an access token for the management API') expectRefusal(answer, 400, 'invalid_grant')
+  else expect({ status: answer.status, text: answer.text }).toEqual({ status: 200, text: '' })
+  expect((await fixture.introspect(live)).body.active).toBe(true)
+})
+
+test.each(kindNames)('[8725-3.12-1] %s as the token of a request behind forward auth', async (kind) => {
+  const { fixture, server } = places
+  const { secret, identifier } = fixture.resourceServer
+  const jwt = await KINDS[kind].sign()
+  const { status } = await fetch(
+    `${server.url}/oauth/forward-auth?resource=${encodeURIComponent(identifier)}`,
+    { headers: { authorization: `Bearer ${jwt}`, 'x-resource-server-secret': secret } },
+  )
+  expect(status).toBe(kind === 'an access token' ? 204 : 401)
+})
+
+test.each(kindNames)(
+  '[8725-3.12-1] %s as an introspection response: a resource server with oauth4webapi believes its own kind alone',
+  async (kind) => {
+    const { issuer, url } = places.server
+    const authorizationServer = { issuer, jwks_uri: `${url}/.well-known/jwks.json` }
+    const resourceServer = {
+      client_id: places.fixture.resourceServer.id,
+      introspection_signed_response_alg: decode(await introspectionAnswer()).header.alg as string,
+    }
+    const response = new Response(await KINDS[kind].sign(), {
+      headers: { 'content-type': 'application/token-introspection+jwt' },
+    })
+    const read = oauth.processIntrospectionResponse(authorizationServer, resourceServer, response)
+    const { acceptedAs }: Kind = KINDS[kind]
+    if (acceptedAs.includes('an introspection response')) expect(await read).toMatchObject({ active: true })
+    else await expect(read).rejects.toThrow()
   },
 )
 
