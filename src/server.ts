@@ -77,17 +77,19 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     }),
   )
   const keyEncryptionKeys = await loadKeyEncryptionKeys(config)
-  const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
   const { signingKeyRotationDays } = config
   const signing = { db: database.db, clock, keyEncryptionKeys, signingKeyRotationDays }
+  // First of all: whoever has another key-encryption key must not add anything under it.
+  const keyRing = await openKeyRing({ ...signing, onChange: (keys) => describeKeys(logger, keys) })
+  const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
   starting.defer(
     await startSigningKeyMaintenance(signing, {
-      onChange: (change) => logger.info(change, 'signing key changed'),
+      keyRing,
+      onChange: (changes) => logger.info({ changes }, 'signing keys changed'),
       onFailure: (error) =>
         logger.error({ err: messageOf(error) }, 'signing keys not maintained; next try in a minute'),
     }),
   )
-  const keyRing = await openKeyRing({ ...signing, onChange: (keys) => describeKeys(logger, keys) })
   starting.defer(
     repeat(() => keyRing.reload(), {
       firstMilliseconds: RELOAD_MILLISECONDS,
@@ -163,12 +165,11 @@ async function ensureOperator(
 
 /** What this node knows now, and what it cannot use. */
 function describeKeys(logger: Logger, keys: readonly PublishedKey[]): void {
-  const byStatus = (status: PublishedKey['status']) =>
-    keys.filter((key) => key.status === status).map((key) => key.id)
-  logger.info(
-    { active: byStatus('active'), next: byStatus('next'), retiring: byStatus('retiring') },
-    'signing keys loaded',
-  )
+  const byAlgorithm = (status: PublishedKey['status']) =>
+    Object.fromEntries(
+      keys.filter((key) => key.status === status).map(({ algorithm, id }) => [algorithm, id]),
+    )
+  logger.info({ active: byAlgorithm('active'), next: byAlgorithm('next') }, 'signing keys loaded')
   for (const { id, status, canSign } of keys) {
     if (canSign || status === 'retiring') continue
     logger.error({ id, status }, 'no key-encryption key of this node opens this signing key')

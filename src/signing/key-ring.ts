@@ -47,7 +47,7 @@ export type KeyRing = {
 export type KeyRingOptions = {
   db: Db
   keyEncryptionKeys: KeyEncryptionKeys
-  /** Told of the keys whenever one has been added, has begun or stopped to sign, or is gone. */
+  /** Told of the keys whenever one of those known so far has begun or stopped to sign or is gone, or one was added. */
   onChange?: (keys: readonly PublishedKey[]) => void
 }
 
@@ -55,7 +55,7 @@ export type KeyRingOptions = {
 const RELOAD_LIMITS = { maxItems: 10_000, maxWaiting: 10_000 }
 
 /**
- * Loads the published keys.
+ * Loads the published keys; there are none yet at the first start.
  * Throws OperatorError when they were wrapped under another key-encryption key.
  */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
@@ -65,7 +65,7 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   const read = async () => {
     const rows = await listPublishedSigningKeys(db)
     const loaded = await Promise.all(rows.map((row) => loadKey(row, keyEncryptionKeys, keys.get(row.id))))
-    const hasChanged = turnsOf(loaded) !== turnsOf([...keys.values()])
+    const hasChanged = keys.size > 0 && turnsOf(loaded) !== turnsOf([...keys.values()])
     keys = new Map(loaded.map((key) => [key.row.id, key]))
     if (hasChanged) onChange?.(published())
   }

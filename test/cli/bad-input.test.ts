@@ -130,7 +130,18 @@ describe('what keeps a server from starting is said in one line', () => {
       ...first,
       COUNTERSIGN_METRICS_PORT: '1',
     })
+    const client = new pg.Client(database.address)
+    await client.connect()
+    const ids = async () => (await client.query('select id, status from signing_keys order by id')).rows
+    // As if a change were due: it must not be made by whoever cannot read what is there.
+    await client.query(
+      `update signing_keys set created_at = now() - interval '99 days', activated_at = activated_at - interval '99 days'`,
+    )
+    const before = await ids()
+    expect(before).toHaveLength(6)
     expectOneLine(await run(['serve'], second), /another key-encryption key/)
+    expect(await ids()).toEqual(before)
+    await client.end()
   })
 
   test('an operator key file of another installation, when this one has none yet', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
+import { maintainSigningKeys } from '../../src/directory/signing-keys.ts'
 import {
   LEEWAY_SECONDS,
   MAX_TOKEN_LIFETIME_SECONDS,
@@ -342,4 +343,31 @@ test('opaque tokens have nothing to do with signing keys', async () => {
   const token = await opaque.getToken()
   await must(revoke((await find('active')).id))
   expect((await opaque.introspect(token)).body.active).toBe(true)
+})
+
+test('a node that lacks the key-encryption key of an active key says that it is not ready', async () => {
+  const { connection, clock } = server
+  const ready = async () => {
+    const response = await fetch(`${server.url}/health/ready`)
+    return { status: response.status, body: await response.json() }
+  }
+  expect(await ready()).toEqual({ status: 200, body: { status: 'ready' } })
+  const next = await find('next')
+  await connection.pool.query(
+    `update signing_keys set status = 'gone', wrapped_private_key = null where id = '${next.id}'`,
+  )
+  const stranger = { db: connection.db, clock, keyEncryptionKeys: [Buffer.alloc(32, 9)] as const }
+  await maintainSigningKeys({ ...stranger, signingKeyRotationDays: 90 })
+  await must(revoke((await find('active')).id))
+  await server.keyRing.reload()
+  expect(await ready()).toEqual({
+    status: 503,
+    body: { status: 'unready', cause: 'signing_key_unreadable' },
+  })
+
+  // The key that stands ready now was made by this node.
+  await must(revoke((await find('active')).id))
+  await server.keyRing.reload()
+  expect((await ready()).status).toBe(200)
+  expect(kidOf(await fixture.getToken())).toBe((await find('active')).id)
 })
