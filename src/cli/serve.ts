@@ -80,7 +80,7 @@ function describeStart(config: Config, server: RunningServer, setUpLink: Invitat
     '',
     ...facts.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
     '',
-    ...describeSetUp(setUpLink).map((line) => `  ${line}`),
+    ...describeSetUp(setUpLink),
     ...describeNext(config, server).map((line) => `  ${line}`),
     '',
   ].join('\n')
@@ -89,11 +89,8 @@ function describeStart(config: Config, server: RunningServer, setUpLink: Invitat
 /** Shown once, and kept nowhere. */
 function describeSetUp(link: Invitation | undefined): string[] {
   if (link === undefined) return []
-  return [
-    `Be the first administrator (good once, until ${link.expiresAt.toISOString()}):`,
-    `  ${link.url}`,
-    '',
-  ]
+  const until = link.expiresAt.toISOString()
+  return [`  Be the first administrator (good once, until ${until}):`, `    ${link.url}`, '']
 }
 
 function describeOperatorKey({ operatorKeyFile: file }: RunningServer): string {
