@@ -140,16 +140,16 @@ test('[6749-5.2-5] a bug of ours is answered with 500 in JSON; the log alone has
   const broken = await startTestServer()
   try {
     const account = await broken.createFixture()
-    await sql`alter function record_grants rename to record_grants_canary`.execute(broken.connection.db)
+    await sql`alter table grant_records rename to grant_records_canary`.execute(broken.connection.db)
     const answer = await account.requestToken()
     expectRefusal(answer, 500, 'server_error')
-    expect(answer.text).not.toMatch(/record_grants|canary|function|at /)
+    expect(answer.text).not.toMatch(/grant_records|canary|relation|at /)
     const id = answer.headers.get('x-request-id')
     expect(broken.logs().find((line) => line.requestId === id && line.err !== undefined)).toMatchObject({
       level: 'error',
-      err: { message: expect.stringContaining('record_grants') },
+      err: { message: expect.stringContaining('grant_records') },
     })
-    await sql`alter function record_grants_canary rename to record_grants`.execute(broken.connection.db)
+    await sql`alter table grant_records_canary rename to grant_records`.execute(broken.connection.db)
     expect((await account.requestToken()).status).toBe(200)
   } finally {
     await broken.close()
