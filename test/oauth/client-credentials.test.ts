@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { countGrants, expectNothingIssued, expectRefusal, expectRefusalFor } from '../conformance/support.ts'
 import { type ApiToken, basic, createApiToken, forgeApiToken } from '../support/api-tokens.ts'
+import { asClient, byAssertion } from '../support/client-assertions.ts'
 import { decode } from '../support/jwt.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 
@@ -247,4 +248,23 @@ test('a key that is disabled while the token is made gets none', async () => {
       expect(answer.body.error).toBe('invalid_client')
     }
   }
+})
+
+test('a client assertion costs no round trip more than a secret: the claim on its jti is the grant record', async () => {
+  const client = asClient(server, fixture)
+  const assertion = await client.assertion()
+  const { pool } = server.connection
+  const query = pool.query
+  const seen: string[] = []
+  pool.query = ((config: { name?: string } | string, ...rest: unknown[]) => {
+    seen.push(typeof config === 'string' ? config : (config.name ?? ''))
+    return Reflect.apply(query, pool, [config, ...rest])
+  }) as typeof query
+  try {
+    const answer = await server.post('/oauth/token', { ...CLIENT_CREDENTIALS, ...byAssertion(assertion) })
+    expect(answer.status).toBe(200)
+  } finally {
+    pool.query = query
+  }
+  expect(seen).toEqual(['find-issuers', expect.stringMatching(/^record-grants/)])
 })
