@@ -107,8 +107,8 @@ function sentDraft(form: Form): Draft {
   }
 }
 
-/** No control characters but those that a text of several lines has; the API has the same rule. */
-const ONE_LINE = /^[^\p{Cc}]*$/u
+/** No control characters, nor those by which a name reads like another one; the API has the same rule. */
+const ONE_LINE = /^[^\p{Cc}\p{Bidi_C}]*$/u
 
 const one = z.array(z.string()).max(1, 'This field was sent more than once.')
 

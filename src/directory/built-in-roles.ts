@@ -35,9 +35,13 @@ export const BUILT_IN_ROLES: readonly BuiltInRole[] = [
   },
 ]
 
-/** Whether a role of an organization would pass for a built-in one. Pure. */
+/** Whether a role of an organization would pass for a built-in one, also by characters that nobody sees. Pure. */
 export function isBuiltInName(name: string): boolean {
-  const plain = name.normalize('NFKC').trim().toLowerCase()
+  const plain = name
+    .normalize('NFKC')
+    .replaceAll(/\p{Cf}/gu, '')
+    .trim()
+    .toLowerCase()
   return BUILT_IN_ROLES.some((role) => role.name === plain)
 }
 

@@ -67,7 +67,7 @@ describe('built-in roles', () => {
     expectProblem(await server.api('PATCH', path, { permissions: [] }), 409, 'built_in_protected')
     expectProblem(await server.api('DELETE', path), 409, 'built_in_protected')
     const own = await createRole()
-    for (const name of ['owner', 'Owner', ' OWNER ', 'ｏｗｎｅｒ']) {
+    for (const name of ['owner', 'Owner', ' OWNER ', 'ｏｗｎｅｒ', 'own\u200ber', '\u2060owner\u00ad']) {
       expectProblem(await server.api('POST', roles, { name }), 409, 'name_taken')
       expectProblem(await server.api('PATCH', `${roles}/${own.id}`, { name }), 409, 'name_taken')
     }
@@ -124,6 +124,15 @@ describe('roles of an organization', () => {
     const refused = await server.api('POST', roles, { name: 'x', permissions: [on('read'), on('fly')] })
     expectProblem(refused, 422, 'input_invalid')
     expect(pointersOf(refused)).toEqual(['/permissions/1'])
+  })
+
+  test('have names that read like themselves: nothing turns their direction or ends their line', async () => {
+    for (const name of ['\u202erenwo', 'a\u2066b', 'a\u200fb', 'a\nb', 'a\u0085b']) {
+      const answer = await server.api('POST', roles, { name })
+      expectProblem(answer, 422, 'input_invalid')
+      expect(pointersOf(answer)).toEqual(['/name'])
+      expectProblem(await server.api('POST', accounts, { name }), 422, 'input_invalid')
+    }
   })
 
   test('cannot be deleted while an account has them', async () => {
