@@ -1,5 +1,6 @@
 import type { Reason } from '../errors.ts'
 import { INTERNAL_ERROR, type ProblemType } from '../http/problem.ts'
+import { problem, toRequestProblem } from '../http/request-problems.ts'
 
 /**
  * What a caller of the management API is told for each reason (RFC 9457). The code is the reason; titles and
@@ -10,29 +11,14 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'request_malformed':
     case 'parameter_missing':
     case 'parameter_repeated':
-      return problem(
-        'request_malformed',
-        400,
-        'The request cannot be read',
-        'Send a request as openapi.yaml describes it.',
-      )
     case 'media_type_unsupported':
-      return problem(
-        reason,
-        415,
-        'The content type is not supported',
-        'Send JSON in UTF-8 as application/json.',
-      )
     case 'body_too_large':
-      return problem(reason, 413, 'The body is too large', 'Send at most 64 KiB.')
     case 'method_not_allowed':
-      return problem(reason, 405, 'The method is not allowed', 'Use one of the methods in the Allow header.')
     case 'not_found':
-      return problem(reason, 404, 'There is nothing at this path', 'Look the path up in openapi.yaml.')
     case 'too_many_requests':
-      return problem(reason, 429, 'Too many requests', 'Try again after the time in Retry-After.')
     case 'database_unavailable':
-      return problem(reason, 503, 'Temporarily unavailable', 'Try again after the time in Retry-After.')
+    case 'input_invalid':
+      return toRequestProblem(reason)
     case 'credentials_missing':
       return problem(
         reason,
@@ -104,8 +90,6 @@ export function toProblemType(reason: Reason): ProblemType {
         'You can give only what you have',
         'Leave out what you do not have yourself.',
       )
-    case 'input_invalid':
-      return problem(reason, 422, 'The input is not valid', 'Mend what errors points at.')
     case 'private_key_given':
       return problem(reason, 422, 'A private key was sent', 'Send only the public half.')
     case 'resource_not_found':
@@ -236,8 +220,4 @@ export function toProblemType(reason: Reason): ProblemType {
 
 function proofProblem(detail: string): ProblemType {
   return problem('proof_invalid', 401, 'The DPoP proof does not hold', detail)
-}
-
-function problem(code: string, status: number, title: string, detail: string): ProblemType {
-  return { code, status, title, detail }
 }

@@ -1,5 +1,6 @@
 import type { Reason, RequestReason, SignInReason } from '../errors.ts'
 import { INTERNAL_ERROR, type ProblemType } from '../http/problem.ts'
+import { problem, toRequestProblem } from '../http/request-problems.ts'
 
 /** What can be met here; everything else is a bug. Only the console has forms. */
 type FrontDoorReason =
@@ -30,31 +31,14 @@ function describe(reason: FrontDoorReason): ProblemType {
     case 'request_malformed':
     case 'parameter_missing':
     case 'parameter_repeated':
-      return problem(
-        'request_malformed',
-        400,
-        'The request cannot be read',
-        'Send a request as openapi.yaml describes it.',
-      )
     case 'media_type_unsupported':
-      return problem(
-        reason,
-        415,
-        'The content type is not supported',
-        'Send JSON in UTF-8 as application/json.',
-      )
     case 'body_too_large':
-      return problem(reason, 413, 'The body is too large', 'Send at most 64 KiB.')
     case 'method_not_allowed':
-      return problem(reason, 405, 'The method is not allowed', 'Use one of the methods in the Allow header.')
     case 'not_found':
-      return problem(reason, 404, 'There is nothing at this path', 'Look the path up in openapi.yaml.')
     case 'too_many_requests':
-      return problem(reason, 429, 'Too many requests', 'Try again after the time in Retry-After.')
     case 'database_unavailable':
-      return problem(reason, 503, 'Temporarily unavailable', 'Try again after the time in Retry-After.')
     case 'input_invalid':
-      return problem(reason, 422, 'The input is not valid', 'Mend what errors points at.')
+      return toRequestProblem(reason)
     case 'origin_not_allowed':
       return problem(reason, 403, 'The request comes from elsewhere', 'Send it from a page of this server.')
     case 'email_unknown':
@@ -122,8 +106,4 @@ function describe(reason: FrontDoorReason): ProblemType {
         'An owner of your organization must invite you first, with the address that the identity provider vouches for.',
       )
   }
-}
-
-function problem(code: string, status: number, title: string, detail: string): ProblemType {
-  return { code, status, title, detail }
 }
