@@ -33,7 +33,7 @@ import { assertMayMakeKey } from './granting.ts'
 import { type Invitation, issueInvitation } from './invitations.ts'
 import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { getOrganization, notFound, requireReachable } from './reach.ts'
+import { getOrganization, requireFound, requireReachable } from './reach.ts'
 import type { AccountPath } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'
 
@@ -99,7 +99,7 @@ export async function addAdministrator(
   const asked = patchAccess(NO_ACCESS, { ...request.access, delegation: undefined })
   await replaceAccess(trx, actor, { id, organizationId: organization.id, ...NO_ACCESS }, asked)
   const invitation = await issueInvitation(trx, issuer, actor, id, now)
-  const administrator = requirePresent(await findAdministrator(trx, organization.id, id), id)
+  const administrator = requireFound(await findAdministrator(trx, organization.id, id), 'administrator', id)
   await recordChanges(trx, actor, now, [
     {
       organizationId: organization.id,
@@ -156,7 +156,7 @@ export async function deleteAdministrator(
     await keepingAnOwner(trx, organization, async () => {
       await lockAccount(trx, accountId)
       const found = await findAdministrator(trx, organization.id, accountId)
-      const administrator = requirePresent(found, accountId)
+      const administrator = requireFound(found, 'administrator', accountId)
       if (administrator.status === 'deleted') return
       await replaceAccess(trx, actor, administrator, NO_ACCESS)
       const sessionsEnded = await takeEverything(trx, accountId, { status: 'deleted', now })
@@ -210,7 +210,7 @@ async function storeChanges(
       changes: differences,
     },
   ])
-  return requirePresent(await findAdministrator(trx, organizationId, id), id)
+  return requireFound(await findAdministrator(trx, organizationId, id), 'administrator', id)
 }
 
 /** Ends what somebody can act by: sessions, also one that begins right now (its generation is over), and the link. */
@@ -245,11 +245,6 @@ async function insertUnique(trx: Trx, account: NewAdministrator): Promise<void> 
     if (violatedUnique(error) !== 'accounts_email') throw error
     throw new Refusal('email_taken', { organizationId: account.organizationId })
   }
-}
-
-function requirePresent(administrator: Administrator | undefined, id: string): Administrator {
-  if (administrator === undefined) throw notFound('administrator', id)
-  return administrator
 }
 
 function factsOf(administrator: Administrator): Record<string, unknown> {

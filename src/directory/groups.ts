@@ -24,7 +24,7 @@ import {
   recordChanges,
 } from './audit.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { getOrganization, notFound, requireReachable } from './reach.ts'
+import { getOrganization, requireFound, requireReachable } from './reach.ts'
 import type { DirectoryServices } from './services.ts'
 
 export type GroupRequest = { name: string; description: string }
@@ -55,7 +55,7 @@ export async function getGroup(
   { organizationId, groupId }: GroupPath,
 ): Promise<GroupRow> {
   const { id } = await getOrganization(db, actor, organizationId)
-  return requirePresent(await findGroup(db, id, groupId), groupId)
+  return requireFound(await findGroup(db, id, groupId), 'group', groupId)
 }
 
 /**
@@ -92,7 +92,7 @@ export async function updateGroup(
     const now = clock.now()
     const organization = await getOrganization(trx, actor, path.organizationId)
     await lockGroup(trx, organization.id, path.groupId)
-    const group = requirePresent(await findGroup(trx, organization.id, path.groupId), path.groupId)
+    const group = requireFound(await findGroup(trx, organization.id, path.groupId), 'group', path.groupId)
     const changes = { name: patch.name ?? group.name, description: patch.description ?? group.description }
     const differences = changesBetween(factsOf(group), factsOf({ ...group, ...changes }))
     if (differences === undefined) return group
@@ -146,11 +146,6 @@ function toLoss({ id, organizationId }: GroupRow, member: GroupMember): AuditEnt
     target: { id: accountId, kind: accountKind, name: accountName },
     changes: changesBetween({ groupAccess }, { groupAccess: kept }) ?? null,
   }
-}
-
-function requirePresent(group: GroupRow | undefined, id: string): GroupRow {
-  if (group === undefined) throw notFound('group', id)
-  return group
 }
 
 function factsOf({ name, description }: GroupRow): Record<string, unknown> {

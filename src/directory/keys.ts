@@ -15,7 +15,7 @@ import { assertNewExpiry } from './key-lifetime.ts'
 import { assertRoomForKey, keyFacts, storeKey } from './new-key.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { type KeyRequest, type KeySecret, prepareKey } from './prepared-key.ts'
-import { notFound } from './reach.ts'
+import { requireFound } from './reach.ts'
 import { type AccountPath, getServiceAccount, lockServiceAccount } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'
 
@@ -52,7 +52,7 @@ export async function getKey(
   keyId: string,
 ): Promise<KeyRow> {
   const { account } = await getServiceAccount(db, actor, path)
-  return requireKey(await findKey(db, account.id, keyId), keyId)
+  return requireFound(await findKey(db, account.id, keyId), 'key', keyId)
 }
 
 /**
@@ -97,7 +97,7 @@ export async function updateKey(
   return run(db, async (trx) => {
     const now = clock.now()
     const { organization, account } = await lockServiceAccount(trx, actor, path)
-    const key = requireKey(await findKey(trx, account.id, keyId), keyId)
+    const key = requireFound(await findKey(trx, account.id, keyId), 'key', keyId)
     if (key.status === 'revoked') throw new Refusal('key_already_revoked', { keyId })
     const expiryMoves =
       patch.expiresAt !== undefined && patch.expiresAt?.getTime() !== key.expiresAt?.getTime()
@@ -133,7 +133,7 @@ export async function revokeKey(
 ): Promise<void> {
   await transactEnding(db, async (trx) => {
     const { organization, account } = await lockServiceAccount(trx, actor, path)
-    const key = requireKey(await findKey(trx, account.id, keyId), keyId)
+    const key = requireFound(await findKey(trx, account.id, keyId), 'key', keyId)
     if (key.status === 'revoked') return
     const options = { endTokens: true, now: clock.now() }
     await change(trx, actor, organization, key, { status: 'revoked' }, options)
@@ -173,9 +173,4 @@ function actionOf(before: KeyStatus, after: KeyStatus): AuditAction {
     case 'revoked':
       return 'key.revoked'
   }
-}
-
-function requireKey(key: KeyRow | undefined, keyId: string): KeyRow {
-  if (key === undefined) throw notFound('key', keyId)
-  return key
 }

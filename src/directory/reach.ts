@@ -26,6 +26,12 @@ export function notFound(noun: Noun, id: string): Refusal {
   return new Refusal('resource_not_found', { noun, id }, { hint: `There is no ${noun} with that id.` })
 }
 
+/** Narrows to what an id names. Throws Refusal `resource_not_found`. */
+export function requireFound<Found>(found: Found | undefined, noun: Noun, id: string): Found {
+  if (found !== undefined) return found
+  throw notFound(noun, id)
+}
+
 /**
  * The organization, if the actor may see it: its own, or any for the operator organization. A deleted one is
  * there for nobody.

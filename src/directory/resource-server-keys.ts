@@ -21,7 +21,7 @@ import { assertExpiresLater } from './key-lifetime.ts'
 import { kidTaken, materialTaken } from './new-key.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { parsePublicKey } from './public-key.ts'
-import { notFound, requireOperator } from './reach.ts'
+import { notFound, requireFound, requireOperator } from './reach.ts'
 import { getResourceServer, operatorOrganizationId } from './resource-servers.ts'
 import type { DirectoryServices } from './services.ts'
 
@@ -65,7 +65,7 @@ export async function getResourceServerKey(
   keyId: string,
 ): Promise<ResourceServerKeyRow> {
   const { id } = await getResourceServer({ db }, actor, resourceServerId)
-  return requireKey(await findResourceServerKey(db, id, keyId), keyId)
+  return requireFound(await findResourceServerKey(db, id, keyId), 'key', keyId)
 }
 
 /**
@@ -123,7 +123,7 @@ export async function updateResourceServerKey(
   return transact(db, async (trx) => {
     const now = clock.now()
     await lockPresent(trx, resourceServerId)
-    const key = requireKey(await findResourceServerKey(trx, resourceServerId, keyId), keyId)
+    const key = requireFound(await findResourceServerKey(trx, resourceServerId, keyId), 'key', keyId)
     if (key.status === 'revoked') throw new Refusal('key_already_revoked', { keyId })
     const { name = key.name, status = key.status, expiresAt = key.expiresAt } = patch
     if (expiresAt?.getTime() !== key.expiresAt?.getTime()) assertExpiresLater(expiresAt, now)
@@ -144,7 +144,7 @@ export async function revokeResourceServerKey(
   requireOperator(actor)
   await transact(db, async (trx) => {
     await lockPresent(trx, resourceServerId)
-    const key = requireKey(await findResourceServerKey(trx, resourceServerId, keyId), keyId)
+    const key = requireFound(await findResourceServerKey(trx, resourceServerId, keyId), 'key', keyId)
     if (key.status !== 'revoked') await change(trx, actor, key, { status: 'revoked' }, clock.now())
   })
 }
@@ -210,11 +210,6 @@ async function insertUnique(trx: Trx, key: NewResourceServerKey): Promise<Resour
     if (violatedUnique(error) === 'resource_server_keys_resource_server_id_kid_key') throw kidTaken(key.kid)
     throw error
   }
-}
-
-function requireKey(key: ResourceServerKeyRow | undefined, keyId: string): ResourceServerKeyRow {
-  if (key === undefined) throw notFound('key', keyId)
-  return key
 }
 
 /** What the trail tells of a key: the public half is public, and the thumbprint names it. */

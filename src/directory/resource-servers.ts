@@ -20,7 +20,7 @@ import { type AuditEntry, changesBetween, createdAs, deletedAs, recordChanges } 
 import { DEFAULT_TOKENS } from './defaults.ts'
 import { type Definition, normalizeDefinitions, replaceDefinitions } from './definitions.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { notFound, requireOperator } from './reach.ts'
+import { requireFound, requireOperator } from './reach.ts'
 import type { DirectoryServices } from './services.ts'
 
 export type ResourceServerRequest = {
@@ -67,7 +67,7 @@ export async function getResourceServer(
   id: string,
 ): Promise<ResourceServer> {
   requireOperator(actor)
-  return requirePresent(await findResourceServer(db, id), id)
+  return requireFound(await findResourceServer(db, id), 'resource server', id)
 }
 
 /** Registers an API. Throws Refusal `permission_missing`, `input_invalid` or `identifier_taken`. */
@@ -96,7 +96,7 @@ export async function createResourceServer(
       createdAt: new Date(now),
     })
     await replaceDefinitions(trx, id, [], definitions)
-    const created = requirePresent(await findResourceServer(trx, id), id)
+    const created = requireFound(await findResourceServer(trx, id), 'resource server', id)
     const entry = await toEntry(trx, created, 'resource_server.created', createdAs(factsOf(created)))
     await recordChanges(trx, actor, now, [entry])
     return created
@@ -120,7 +120,7 @@ export async function updateResourceServer(
   return transact(db, async (trx) => {
     const now = clock.now()
     await lockResourceServer(trx, id)
-    const before = requirePresent(await findResourceServer(trx, id), id)
+    const before = requireFound(await findResourceServer(trx, id), 'resource server', id)
     const changes = given(plain)
     const after = { ...before, ...changes, permissions: definitions ?? before.permissions }
     const differences = changesBetween(factsOf(before), factsOf(after))
@@ -134,7 +134,7 @@ export async function updateResourceServer(
     await storeChanges(trx, id, changes, new Date(now))
     const entry = await toEntry(trx, after, 'resource_server.updated', differences)
     await recordChanges(trx, actor, now, [entry, ...losses])
-    return requirePresent(await findResourceServer(trx, id), id)
+    return requireFound(await findResourceServer(trx, id), 'resource server', id)
   })
 }
 
@@ -212,11 +212,6 @@ async function insertUnique(trx: Trx, server: Parameters<typeof insertResourceSe
 
 function protectedRefusal(hint: string): Refusal {
   return new Refusal('built_in_protected', { fact: hint }, { hint })
-}
-
-function requirePresent(server: ResourceServer | undefined, id: string): ResourceServer {
-  if (server === undefined) throw notFound('resource server', id)
-  return server
 }
 
 function factsOf(server: ResourceServer): Record<string, unknown> {

@@ -30,7 +30,7 @@ import { isBuiltInName } from './built-in-roles.ts'
 import { assertMayGive, difference, requireDefined, sortPermissions } from './granting.ts'
 import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { getOrganization, notFound, requireReachable } from './reach.ts'
+import { getOrganization, requireFound, requireReachable } from './reach.ts'
 import type { DirectoryServices } from './services.ts'
 
 export type RoleRequest = { name: string; description: string; permissions: readonly DirectPermission[] }
@@ -66,7 +66,7 @@ export async function getRole(
   { organizationId, roleId }: RolePath,
 ): Promise<Role> {
   const { id } = await getOrganization(db, actor, organizationId)
-  return requirePresent(await findRole(db, id, roleId), roleId)
+  return requireFound(await findRole(db, id, roleId), 'role', roleId)
 }
 
 /**
@@ -90,7 +90,7 @@ export async function createRole(
       insertRole(trx, { id, organizationId, name, description, createdAt, createdBy: creatorOf(actor) }),
     )
     await addRolePermissions(trx, id, permissions)
-    const role = requirePresent(await findRole(trx, organizationId, id), id)
+    const role = requireFound(await findRole(trx, organizationId, id), 'role', id)
     await recordChanges(trx, actor, now, [
       toEntry(role, organizationId, 'role.created', createdAs(factsOf(role))),
     ])
@@ -160,7 +160,7 @@ async function store(
   await removeRolePermissions(trx, id, difference(role.permissions, asked))
   await addRolePermissions(trx, id, added)
   await recordChanges(trx, actor, now, [toEntry(after, organizationId, 'role.updated', differences)])
-  return requirePresent(await findRole(trx, organizationId, id), id)
+  return requireFound(await findRole(trx, organizationId, id), 'role', id)
 }
 
 /** Permissions that are defined, and the actor's to give. */
@@ -188,7 +188,7 @@ async function lockOwnRole(
 ): Promise<Role> {
   const organization = await getOrganization(trx, actor, organizationId)
   await lockRole(trx, organization.id, roleId, purpose)
-  const role = requirePresent(await findRole(trx, organization.id, roleId), roleId)
+  const role = requireFound(await findRole(trx, organization.id, roleId), 'role', roleId)
   if (role.organizationId !== null) return role
   throw new Refusal(
     'built_in_protected',
@@ -224,11 +224,6 @@ function toEntry(
   changes: AuditEntry['changes'],
 ): AuditEntry {
   return { organizationId, action, target: { id, kind: 'role', name }, changes }
-}
-
-function requirePresent(role: Role | undefined, id: string): Role {
-  if (role === undefined) throw notFound('role', id)
-  return role
 }
 
 function factsOf({ name, description, permissions }: Role): Record<string, unknown> {

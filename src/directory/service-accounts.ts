@@ -35,7 +35,7 @@ import { storeKey } from './new-key.ts'
 import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { type KeyRequest, type KeySecret, type PreparedKey, prepareKey } from './prepared-key.ts'
-import { getOrganization, notFound, requireReachable } from './reach.ts'
+import { getOrganization, requireFound, requireReachable } from './reach.ts'
 import { type AccountPath, lockServiceAccount } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'
 import { slugFromName, withSuffix } from './slugs.ts'
@@ -186,7 +186,11 @@ export async function deleteServiceAccount(
     const organization = await getOrganization(trx, actor, organizationId)
     await keepingAnOwner(trx, organization, async () => {
       await lockAccount(trx, accountId)
-      const account = requirePresent(await findServiceAccount(trx, organization.id, accountId), accountId)
+      const account = requireFound(
+        await findServiceAccount(trx, organization.id, accountId),
+        'service account',
+        accountId,
+      )
       if (account.status === 'deleted') return
       await replaceAccess(trx, actor, account, NO_ACCESS)
       await updateAccount(trx, accountId, { status: 'deleted' }, { endTokens: true, now: new Date(now) })
@@ -215,7 +219,7 @@ async function store(
   const organization = requireReachable(actor, organizationId, await shareOrganization(trx, organizationId))
   await insertUnique(trx, account)
   await replaceAccess(trx, actor, { id, organizationId, ...NO_ACCESS }, asked)
-  const created = requirePresent(await findServiceAccount(trx, organizationId, id), id)
+  const created = requireFound(await findServiceAccount(trx, organizationId, id), 'service account', id)
   await recordChanges(trx, actor, account.createdAt.getTime(), [
     {
       organizationId,
@@ -228,7 +232,10 @@ async function store(
     key: await storeKey(trx, actor, { organization, account: created }, prepared),
     secret: prepared.secret,
   }
-  return { account: requirePresent(await findServiceAccount(trx, organizationId, id), id), initialKey }
+  return {
+    account: requireFound(await findServiceAccount(trx, organizationId, id), 'service account', id),
+    initialKey,
+  }
 }
 
 async function storeChanges(
@@ -261,7 +268,7 @@ async function storeChanges(
       changes: differences,
     },
   ])
-  return requirePresent(await findServiceAccount(trx, organizationId, id), id)
+  return requireFound(await findServiceAccount(trx, organizationId, id), 'service account', id)
 }
 
 /**
@@ -329,11 +336,6 @@ async function insertUnique(trx: Trx, account: NewServiceAccount): Promise<void>
       { hint: 'Another account of the organization has this slug.' },
     )
   }
-}
-
-function requirePresent(account: ServiceAccount | undefined, id: string): ServiceAccount {
-  if (account === undefined) throw notFound('service account', id)
-  return account
 }
 
 function factsOf(account: ServiceAccount): Record<string, unknown> {
