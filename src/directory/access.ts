@@ -34,6 +34,17 @@ export const NO_ACCESS: Access = {
   delegation: null,
 }
 
+/** Access alone, of something that has more members. Pure. */
+export function accessFacts({
+  permissions,
+  roleIds,
+  groupAccess,
+  groupsAdministrator,
+  delegation,
+}: Access): Access {
+  return { permissions, roleIds, groupAccess, groupsAdministrator, delegation }
+}
+
 /** What can be asked of an account's access: whole lists; `undefined` stays as it is. */
 export type AccessPatch = {
   permissions: Access['permissions'] | undefined

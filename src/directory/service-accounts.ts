@@ -3,55 +3,33 @@ import type { Access } from '../database/queries/access.ts'
 import {
   type AccountChanges,
   findServiceAccount,
-  findServiceAccountBySlug,
-  insertServiceAccount,
   lockAccount,
-  type NewServiceAccount,
   listServiceAccounts as queryServiceAccounts,
   type ReviewFilter,
   type ServiceAccount,
   updateAccount,
 } from '../database/queries/accounts.ts'
 import { revokeKeys } from '../database/queries/keys.ts'
-import { shareOrganization } from '../database/queries/organizations.ts'
-import type { AssertionPolicy, KeyRow } from '../database/tables.ts'
+import type { AssertionPolicy } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
-import { violatedUnique } from '../database/violations.ts'
-import { Refusal } from '../errors.ts'
-import { emailOf, newId } from '../ids.ts'
 import {
   type AccessPatch,
+  accessFacts,
   mayCostOwner,
   NO_ACCESS,
   normalizeAccess,
   patchAccess,
   replaceAccess,
 } from './access.ts'
-import { type Actor, creatorOf } from './actor.ts'
-import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
-import { DEFAULT_ASSERTION_POLICY } from './defaults.ts'
+import type { Actor } from './actor.ts'
+import { type AuditAction, changesBetween, recordChanges } from './audit.ts'
 import { assertMayMakeKey } from './granting.ts'
-import { storeKey } from './new-key.ts'
+import { accountFacts, requireCoherent } from './new-service-account.ts'
 import { keepingAnOwner } from './ownership.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { type KeyRequest, type KeySecret, type PreparedKey, prepareKey } from './prepared-key.ts'
-import { getOrganization, requireFound, requireReachable } from './reach.ts'
+import { getOrganization, requireFound } from './reach.ts'
 import { type AccountPath, lockServiceAccount } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'
-import { slugFromName, withSuffix } from './slugs.ts'
-
-export type ServiceAccountRequest = {
-  name: string
-  /** Made from the name when undefined. */
-  slug: string | undefined
-  description: string
-  ownerContact: string | null
-  access: AccessPatch
-  assertionPolicy: Partial<AssertionPolicy>
-  /** null: as the organization says. */
-  tokenRequestsPerMinute: number | null
-  initialKey: KeyRequest | undefined
-}
 
 /** What can be asked of an account that exists; `undefined` and policy members not named stay as they are. */
 export type ServiceAccountPatch = {
@@ -62,11 +40,6 @@ export type ServiceAccountPatch = {
   access: AccessPatch
   assertionPolicy: Partial<AssertionPolicy>
   tokenRequestsPerMinute: number | null | undefined
-}
-
-export type CreatedServiceAccount = {
-  account: ServiceAccount
-  initialKey: { key: KeyRow; secret: KeySecret | undefined } | undefined
 }
 
 /** What a review of accounts looks for: conditions that are given must all hold. */
@@ -107,43 +80,6 @@ function toReviewFilter(review: Review, now: number): ReviewFilter {
     search,
     status,
   }
-}
-
-/**
- * Creates an account that may do what the request lists and no more: nothing, if it lists nothing. With its
- * first key if one is asked for: both or neither.
- * Throws Refusal `resource_not_found`, `slug_taken`, `permission_not_held`, `input_invalid`, and what
- * `prepareKey` and `storeKey` throw.
- */
-export async function createServiceAccount(
-  services: DirectoryServices,
-  actor: Actor,
-  organizationId: string,
-  request: ServiceAccountRequest,
-): Promise<CreatedServiceAccount> {
-  const organization = await getOrganization(services.db, actor, organizationId)
-  const now = services.clock.now()
-  const assertionPolicy = requireCoherent({ ...DEFAULT_ASSERTION_POLICY, ...request.assertionPolicy })
-  const slug = request.slug ?? (await freeSlug(services, organization.id, request.name))
-  const account: NewServiceAccount = {
-    id: newId('acc', now),
-    organizationId: organization.id,
-    name: request.name,
-    slug,
-    email: emailOf(slug, organization.slug, services.issuer),
-    description: request.description,
-    ownerContact: request.ownerContact,
-    assertionPolicy,
-    tokenRequestsPerMinute: request.tokenRequestsPerMinute,
-    createdAt: new Date(now),
-    createdBy: creatorOf(actor),
-  }
-  const prepared =
-    request.initialKey === undefined
-      ? undefined
-      : await prepareKey(services, { organization, account }, request.initialKey, now)
-  const asked = patchAccess(NO_ACCESS, request.access)
-  return transact(services.db, (trx) => store(trx, actor, account, asked, prepared))
 }
 
 /**
@@ -195,7 +131,7 @@ export async function deleteServiceAccount(
       await replaceAccess(trx, actor, account, NO_ACCESS)
       await updateAccount(trx, accountId, { status: 'deleted' }, { endTokens: true, now: new Date(now) })
       const keysRevoked = await revokeKeys(trx, accountId, new Date(now))
-      const before = { status: account.status, ...accessOf(account), keysRevoked: [] }
+      const before = { status: account.status, ...accessFacts(account), keysRevoked: [] }
       await recordChanges(trx, actor, now, [
         {
           organizationId: organization.id,
@@ -208,43 +144,13 @@ export async function deleteServiceAccount(
   })
 }
 
-async function store(
-  trx: Trx,
-  actor: Actor,
-  account: NewServiceAccount,
-  asked: Access,
-  prepared: PreparedKey | undefined,
-): Promise<CreatedServiceAccount> {
-  const { id, organizationId } = account
-  const organization = requireReachable(actor, organizationId, await shareOrganization(trx, organizationId))
-  await insertUnique(trx, account)
-  await replaceAccess(trx, actor, { id, organizationId, ...NO_ACCESS }, asked)
-  const created = requireFound(await findServiceAccount(trx, organizationId, id), 'service account', id)
-  await recordChanges(trx, actor, account.createdAt.getTime(), [
-    {
-      organizationId,
-      action: 'service_account.created',
-      target: { id, kind: 'service_account', name: account.name },
-      changes: createdAs(factsOf(created)),
-    },
-  ])
-  const initialKey = prepared && {
-    key: await storeKey(trx, actor, { organization, account: created }, prepared),
-    secret: prepared.secret,
-  }
-  return {
-    account: requireFound(await findServiceAccount(trx, organizationId, id), 'service account', id),
-    initialKey,
-  }
-}
-
 async function storeChanges(
   trx: Trx,
   actor: Actor,
   account: ServiceAccount,
   { asked, after, now }: { asked: Access; after: ServiceAccount; now: number },
 ): Promise<ServiceAccount> {
-  const differences = changesBetween(factsOf(account), factsOf(after))
+  const differences = changesBetween(accountFacts(account), accountFacts(after))
   if (differences === undefined) return account
   await replaceAccess(trx, actor, account, asked)
   if (isWayIn(account, after)) await assertMayMakeKey(trx, actor, account.id)
@@ -297,63 +203,7 @@ function applyPatch(account: ServiceAccount, patch: ServiceAccountPatch, asked: 
   }
 }
 
-/** Google's client libraries send no proof, so whoever wants both has made a mistake. */
-function requireCoherent(policy: AssertionPolicy): AssertionPolicy {
-  if (!policy.requireDpop || policy.profile !== 'google') return policy
-  const detail = 'needs profile rfc7523: the client libraries that profile google is for send no DPoP proofs'
-  const pointer = '/assertion_policy/require_dpop'
-  throw new Refusal('input_invalid', { fault: detail }, { faults: [{ pointer, detail }] })
-}
-
 function actionOf(before: ServiceAccount, after: ServiceAccount): AuditAction {
   if (before.status === after.status) return 'service_account.updated'
   return after.status === 'active' ? 'service_account.enabled' : 'service_account.disabled'
-}
-
-/** A slug made from the name, with a random ending where another account has it already. */
-async function freeSlug(
-  { db }: Pick<DirectoryServices, 'db'>,
-  organizationId: string,
-  name: string,
-): Promise<string> {
-  const slug = slugFromName(name)
-  const taken = await findServiceAccountBySlug(db, organizationId, slug)
-  return taken === undefined ? slug : withSuffix(slug)
-}
-
-/** An account's email is made of its slug. */
-const UNIQUE_BY_SLUG = ['accounts_slug', 'accounts_email', 'service_accounts_email']
-
-async function insertUnique(trx: Trx, account: NewServiceAccount): Promise<void> {
-  try {
-    await insertServiceAccount(trx, account)
-  } catch (error) {
-    const violated = violatedUnique(error)
-    if (!UNIQUE_BY_SLUG.includes(violated ?? '')) throw error
-    throw new Refusal(
-      'slug_taken',
-      { slug: account.slug, organizationId: account.organizationId },
-      { hint: 'Another account of the organization has this slug.' },
-    )
-  }
-}
-
-function factsOf(account: ServiceAccount): Record<string, unknown> {
-  const { name, slug, email, description, ownerContact, status, assertionPolicy } = account
-  return {
-    name,
-    slug,
-    email,
-    description,
-    ownerContact,
-    status,
-    ...accessOf(account),
-    assertionPolicy,
-    tokenRequestsPerMinute: account.tokenRequestsPerMinute,
-  }
-}
-
-function accessOf(account: Access): Access {
-  const { permissions, roleIds, groupAccess, groupsAdministrator, delegation } = account
-  return { permissions, roleIds, groupAccess, groupsAdministrator, delegation }
 }

@@ -1,7 +1,7 @@
 import { readGrantJudge } from '../../directory/granting.ts'
+import { createServiceAccount as create } from '../../directory/new-service-account.ts'
 import type { KeyRequest } from '../../directory/prepared-key.ts'
 import { listRoles } from '../../directory/roles.ts'
-import { createServiceAccount as create } from '../../directory/service-accounts.ts'
 import { choice, type Draft, freshDraft, readForm, refused, refusedDraft, ticked } from '../forms.ts'
 import { html } from '../html.ts'
 import { isFirstSending, onceField, sentBefore } from '../once.ts'

@@ -1,5 +1,6 @@
 import type { ServiceAccount } from '../../database/queries/accounts.ts'
 import type { AssertionPolicy } from '../../database/tables.ts'
+import { createServiceAccount as create } from '../../directory/new-service-account.ts'
 import { getServiceAccount as readServiceAccount } from '../../directory/service-account-reach.ts'
 import * as directory from '../../directory/service-accounts.ts'
 import { presentAccess, toAccessPatch } from '../access.ts'
@@ -36,21 +37,16 @@ export async function listServiceAccounts(call: Call): Promise<Reply> {
 /** `POST /organizations/{org}/service-accounts`: a new account, with its first key when one is asked for. */
 export async function createServiceAccount(call: Call): Promise<Reply> {
   const { name, slug, description, owner_contact, assertion_policy, initial_key } = call.body
-  const { account, initialKey } = await directory.createServiceAccount(
-    call.services,
-    call.actor,
-    organizationOf(call),
-    {
-      name,
-      slug,
-      description: description ?? '',
-      ownerContact: owner_contact ?? null,
-      access: toAccessPatch(call.body),
-      assertionPolicy: toPolicy(assertion_policy),
-      tokenRequestsPerMinute: call.body.token_requests_per_minute ?? null,
-      initialKey: initial_key === undefined ? undefined : toKeyRequest(initial_key, '/initial_key'),
-    },
-  )
+  const { account, initialKey } = await create(call.services, call.actor, organizationOf(call), {
+    name,
+    slug,
+    description: description ?? '',
+    ownerContact: owner_contact ?? null,
+    access: toAccessPatch(call.body),
+    assertionPolicy: toPolicy(assertion_policy),
+    tokenRequestsPerMinute: call.body.token_requests_per_minute ?? null,
+    initialKey: initial_key === undefined ? undefined : toKeyRequest(initial_key, '/initial_key'),
+  })
   const now = call.services.clock.now()
   return {
     status: 201,
