@@ -28,6 +28,17 @@ export const permissionsColumn = sql<DirectPermission[]>`coalesce((
                   order by p.resource_server_id, p.permission collate "C")
   from account_permissions p where p.account_id = a.id), '[]')`.as('permissions')
 
+/** For a query over a table that names permissions: whether a row is about one of these. */
+export function isOneOf(
+  permissions: readonly DirectPermission[],
+  column: 'permission' | 'name' = 'permission',
+) {
+  const servers = permissions.map((entry) => entry.resourceServerId)
+  const names = permissions.map((entry) => entry.permission)
+  return sql<boolean>`(resource_server_id, ${sql.ref(column)}) in (
+    select * from unnest(${servers}::text[], ${names}::text[]))`
+}
+
 /** The members of `Access` that stand in tables of their own, for a query over `accounts as a`. */
 export const accessColumns = [
   permissionsColumn,

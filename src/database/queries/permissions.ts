@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { AccountKind, Database, Delegation, PermissionRow } from '../tables.ts'
-import { type DirectPermission, permissionsColumn } from './access.ts'
+import { type DirectPermission, isOneOf, permissionsColumn } from './access.ts'
 
 /** A permission that can be granted, with the resource server that defines it. */
 export type GrantablePermission = PermissionRow & {
@@ -52,13 +52,7 @@ export function shareDefined(
   return trx
     .selectFrom('permissions')
     .select(['resourceServerId', 'name as permission'])
-    .where(({ eb, refTuple, tuple }) =>
-      eb(
-        refTuple('resourceServerId', 'name'),
-        'in',
-        permissions.map((entry) => tuple(entry.resourceServerId, entry.permission)),
-      ),
-    )
+    .where(isOneOf(permissions, 'name'))
     .orderBy('resourceServerId')
     .orderBy('name')
     .forKeyShare()
@@ -106,13 +100,7 @@ export async function withdrawPermissions(
   await trx
     .deleteFrom('accountPermissions')
     .where('accountId', '=', accountId)
-    .where(({ eb, refTuple, tuple }) =>
-      eb(
-        refTuple('resourceServerId', 'permission'),
-        'in',
-        permissions.map((entry) => tuple(entry.resourceServerId, entry.permission)),
-      ),
-    )
+    .where(isOneOf(permissions))
     .execute()
 }
 

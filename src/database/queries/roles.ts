@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
 import type { Database, RoleRow } from '../tables.ts'
-import type { DirectPermission } from './access.ts'
+import { type DirectPermission, isOneOf } from './access.ts'
 import type { Page } from './page.ts'
 
 /** A role with its permissions, sorted. */
@@ -182,17 +182,7 @@ export async function removeRolePermissions(
   permissions: readonly DirectPermission[],
 ): Promise<void> {
   if (permissions.length === 0) return
-  await trx
-    .deleteFrom('rolePermissions')
-    .where('roleId', '=', roleId)
-    .where(({ eb, refTuple, tuple }) =>
-      eb(
-        refTuple('resourceServerId', 'permission'),
-        'in',
-        permissions.map((entry) => tuple(entry.resourceServerId, entry.permission)),
-      ),
-    )
-    .execute()
+  await trx.deleteFrom('rolePermissions').where('roleId', '=', roleId).where(isOneOf(permissions)).execute()
 }
 
 function rolesOf(db: Kysely<Database>, organizationId: string) {
