@@ -43,7 +43,7 @@ export async function fuzz<Input>(
   target: Target,
   inputs: fc.Arbitrary<Input>,
   property: (input: Input) => void | Promise<void>,
-  options: { parts?: number; examples?: readonly Input[] } = {},
+  options: { parts?: number } = {},
 ): Promise<void> {
   const parts = options.parts ?? 1
   const asked = countFor(target, parts)
@@ -62,9 +62,6 @@ export async function fuzz<Input>(
       numRuns: asked,
       seed: Number(FUZZ_SEED ?? ORDINARY_SEED),
       ...(FUZZ_PATH !== undefined && { path: FUZZ_PATH }),
-      ...(options.examples !== undefined && {
-        examples: options.examples.map((example): [Input] => [example]),
-      }),
       ...(!isPure && { timeout: MAX_SERVED_MILLISECONDS }),
       ...(FUZZ_MINUTES !== undefined && { interruptAfterTimeLimit: millisecondsFor(target, parts) }),
     },
