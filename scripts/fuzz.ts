@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     inputs: { type: 'string', default: '120000' },
-    minutes: { type: 'string', default: '90' },
+    minutes: { type: 'string', default: '180' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 })

@@ -10,7 +10,7 @@ let server: TestServer
 let fixture: Fixture
 
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await startTestServer({ keepsLogs: false })
   fixture = await server.createFixture({ algorithm: 'ES256' })
 })
 afterAll(() => server.close())
