@@ -190,7 +190,7 @@ describe('bodies that cannot be read', () => {
     ['null', JSON_TYPE, 'null', 422],
     ['a NUL in a value', JSON_TYPE, '{"slug":"nul","name":"a\\u0000b"}', 422],
     ['a lone surrogate in a value', JSON_TYPE, '{"slug":"lone","name":"a\\ud800b"}', 422],
-    ['a NUL in a name', JSON_TYPE, '{"slug":"nul","name":"x","\\u0000":1}', 422],
+    ['a name written with an escape', JSON_TYPE, '{"slug":"nul","name":"x","\\u0000":1}', 400],
     ['__proto__', JSON_TYPE, '{"slug":"proto","name":"x","__proto__":{"admin":true}}', 422],
     ['nesting without end', JSON_TYPE, '['.repeat(30_000) + ']'.repeat(30_000), 422],
     ['another charset', { 'content-type': 'application/json; charset=iso-8859-1' }, '{}', 415],
