@@ -12,7 +12,7 @@ const SALT_OCTETS = 16
 const TAG_OCTETS = 32
 /**
  * Each hash keeps one thread of libuv's pool busy for some hundredths of a second and takes 19 MiB. Half of the
- * four threads stay free for signing and verifying.
+ * four threads are left to the making of key pairs (src/app.ts) and to signing.
  */
 const LIMITS = { maxConcurrent: 2, maxWaiting: 100 }
 
