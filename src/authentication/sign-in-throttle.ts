@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { Refusal } from '../errors.ts'
+import { networkOf } from '../network.ts'
 
 /** Wrong guesses that are let through, and the time in which they count. */
 export type ThrottleLimits = Record<
@@ -89,23 +89,4 @@ export function createSignInThrottle(limits: ThrottleLimits = LIMITS): SignInThr
   function bucketOf(key: string): string {
     return String(createHmac('sha256', secret).update(key).digest().readUInt32BE() % BUCKETS)
   }
-}
-
-/** IPv6 is given out by the /64: whoever has one address of it has all of them. */
-function networkOf(ip: string): string {
-  if (!isIPv6(ip)) return ip
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1]
-  return mapped ?? expand(ip).slice(0, 4).join(':')
-}
-
-/** The eight groups of an IPv6 address (RFC 4291 §2.2). */
-function expand(ip: string): string[] {
-  const [head = '', tail] = (ip.split('%')[0] ?? '').toLowerCase().split('::')
-  const groupsOf = (text: string) => (text === '' ? [] : text.split(':'))
-  const first = groupsOf(head)
-  const last = tail === undefined ? [] : groupsOf(tail)
-  const zeros = new Array(Math.max(0, 8 - first.length - last.length)).fill('0')
-  return [...first, ...(tail === undefined ? [] : zeros), ...last].map((group) =>
-    group.replace(/^0+(?=.)/, ''),
-  )
 }

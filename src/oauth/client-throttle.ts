@@ -1,5 +1,6 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { Refusal } from '../errors.ts'
+import { networkOf } from '../network.ts'
 
 /** Wrong secrets in a minute (RFC 6749 §2.3.1): for one client from one network, and from one network for all. */
 const FAILURES_PER_CLIENT = 10
@@ -74,15 +75,4 @@ function createFailureCounter(limit: number) {
 /** The operator still hears whose secret was wrong, and why. */
 function tooMany({ msBeforeNext }: RateLimiterRes, { detail }: Refusal): Refusal {
   return new Refusal('too_many_requests', detail, { retryAfterSeconds: Math.ceil(msBeforeNext / 1000) })
-}
-
-/** Who has one IPv6 address has 2^64 of them: there the first half counts. Pure. */
-export function networkOf(ip: string): string {
-  if (!ip.includes(':') || ip.toLowerCase().startsWith('::ffff:')) return ip
-  const [head = '', tail] = ip.split('::')
-  const first = head === '' ? [] : head.split(':')
-  const last = tail === undefined || tail === '' ? [] : tail.split(':')
-  const between = tail === undefined ? 0 : 8 - first.length - last.length
-  const groups = [...first, ...new Array<string>(Math.max(between, 0)).fill('0'), ...last]
-  return `${groups.slice(0, 4).join(':')}::/64`
 }
