@@ -67,7 +67,7 @@ export function connectDatabase(address: DatabaseAddress, options: PoolOptions):
 
 function openPool(address: DatabaseAddress, max: number, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
-    ...('url' in address ? { connectionString: address.url } : address),
+    ...('url' in address ? { connectionString: withSessionOptions(address.url) } : address),
     application_name: 'countersign',
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MILLISECONDS,
@@ -82,4 +82,13 @@ function openPool(address: DatabaseAddress, max: number, options: PoolOptions): 
   // under way, or the next one, is told by its rejection.
   pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
+}
+
+/** A URL that brings options of its own would replace ours. Of two settings of one name the last one holds. */
+function withSessionOptions(url: string): string {
+  const parsed = URL.parse(url)
+  const asked = parsed?.searchParams.get('options')
+  if (parsed === null || typeof asked !== 'string') return url
+  parsed.searchParams.set('options', `${asked} ${SESSION_OPTIONS}`)
+  return parsed.href
 }
