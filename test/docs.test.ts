@@ -53,6 +53,10 @@ test('the rows that docs/protocol.md names are rows of the conformance page, and
   expect(ids.filter((id) => !known.has(id) || id in unmet)).toEqual([])
 })
 
+test.each(pages)('%s has no half-made merge in it', (page) => {
+  expect(readFileSync(page, 'utf8')).not.toMatch(/^(<{7}|={7}|>{7})( |$)/m)
+})
+
 describe('links between pages lead somewhere', () => {
   test.each(pages)('%s', (page) => {
     const folder = page.includes('/') ? page.slice(0, page.lastIndexOf('/') + 1) : ''
