@@ -147,6 +147,11 @@ function sources(flags: Environment): { origin: Origin; values: Record<string, s
   ]
 }
 
+/** The flags that Node.js itself was started with, by command line or `NODE_OPTIONS`. */
+export function readNodeFlags(): string[] {
+  return [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)].filter((flag) => flag !== '')
+}
+
 /** The pure half of `readConfig`: judges one environment. Throws OperatorError that names every fault. */
 export function parseConfig(environment: Environment): Config {
   const given = withoutEmpty(environment)

@@ -88,6 +88,15 @@ export function createProgram(): Command {
     .addHelpText('after', example('check-config'))
     .action(async (options) => (await import('./check-config.ts')).checkConfig(options))
 
+  withConfigurationFlags(program.command('doctor'))
+    .description(
+      'Examine the installation: a line for each thing, with what to do. Exits 1 when one has failed.',
+    )
+    .option('--backup <path>', 'the newest backup, or the folder that backups are put into: how old is it?')
+    .option('--json', 'print the verdicts as JSON')
+    .addHelpText('after', example('doctor --backup /var/backups/countersign'))
+    .action(async (options) => (await import('./doctor.ts')).doctor(options))
+
   withConfigurationFlags(program.command('demo'))
     .description('Walk through the whole story over HTTP, with the running server or one that it starts.')
     .addHelpText('after', example('demo'))

@@ -1,10 +1,12 @@
 import { resolve } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
 import { systemClock } from '../clock.ts'
-import { type Config, parseConfig, readConfig } from '../config.ts'
+import { type Config, parseConfig, readConfig, readNodeFlags } from '../config.ts'
 import type { Invitation } from '../directory/invitations.ts'
+import { OperatorError } from '../errors.ts'
 import { createLogger } from '../observability/logger.ts'
 import { type RunningServer, startServer } from '../server.ts'
+import { findMemoryDumps } from './checks/process-memory.ts'
 import { type ConfigurationFlags, toSettings } from './flags.ts'
 import { COMMAND, DEMO_COMMAND } from './invocation.ts'
 
@@ -20,6 +22,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
  */
 export async function serve(flags: ConfigurationFlags): Promise<void> {
   const config = readConfig(toSettings(flags))
+  if (config.production) refuseMemoryDumps()
   const logger = createLogger(config.logLevel)
   const stopSignal = nextSignal()
   let tell = print
@@ -38,6 +41,15 @@ export async function serve(flags: ConfigurationFlags): Promise<void> {
   logger.info({ signal }, 'stopping')
   await server.stop()
   logger.info('stopped')
+}
+
+/** Private keys are in the clear in memory alone, and nothing may write that out by itself. */
+function refuseMemoryDumps(): void {
+  const dumps = findMemoryDumps(readNodeFlags())
+  if (dumps.length === 0) return
+  throw new OperatorError(
+    `Node.js is started with ${dumps.join(' ')}: what that writes or shows holds private keys. Take it out where NODE_ENV is production.`,
+  )
 }
 
 function print(line: string): void {

@@ -4,7 +4,7 @@ import { OperatorError } from '../errors.ts'
 import type { Database } from './tables.ts'
 
 /** PostgreSQL versions that the schema is written for, as `server_version_num`. */
-const OLDEST_SERVER_VERSION = 150_000
+export const OLDEST_SERVER_VERSION = 150_000
 const MIGRATIONS = new URL('../../migrations/', import.meta.url)
 
 /** The schema compared with the code. `unknown` are migrations that a newer version of the code has made. */

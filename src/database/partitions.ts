@@ -28,6 +28,7 @@ export function retentionOf(
   return { grantRecordDays: config.grantRecordRetentionDays, auditEventDays: config.auditRetentionDays }
 }
 
+const DAY_MILLISECONDS = 86_400_000
 /** A jti counts until its JWT has expired for every clock; what is older serves nobody. */
 const USED_JTI_DAYS = 1
 
@@ -67,6 +68,35 @@ export async function maintainPartitions(
     dropped: await dropExpired(connection, now, retention),
   }))
   return changes ?? { created: [], dropped: [] }
+}
+
+/** Partitions that are not there, and those that should no longer be. */
+export type PartitionState = {
+  /** Of the present day or month: without them nothing is recorded. */
+  missingNow: string[]
+  /** Of the next one, that stands ready otherwise. */
+  missingNext: string[]
+  /** That hold only expired history, though they should have been dropped a day ago or longer. */
+  overdue: string[]
+}
+
+/** Compares the partitions that there are with those that maintenance keeps. Changes nothing. `now` in milliseconds. */
+export async function inspectPartitions(
+  db: Kysely<Database>,
+  now: number,
+  retention: Retention,
+): Promise<PartitionState> {
+  const state: PartitionState = { missingNow: [], missingNext: [], overdue: [] }
+  for (const partitioning of PARTITIONINGS) {
+    const existing = await listPartitions(db, partitioning)
+    const isMissing = (name: string) => !existing.some((one) => one.name === name && one.state === 'attached')
+    const nameAt = (offset: number) => partitionName(partitioning, startOf(partitioning.unit, now, offset))
+    state.missingNow.push(...[nameAt(0)].filter(isMissing))
+    state.missingNext.push(...[nameAt(1)].filter(isMissing))
+    const keptFrom = firstKept(partitioning, now - DAY_MILLISECONDS, retention)
+    state.overdue.push(...existing.map(({ name }) => name).filter((name) => name < keptFrom))
+  }
+  return state
 }
 
 /** Runs a turn under the lock; undefined when another node has it and this one does not wait. */
@@ -131,7 +161,7 @@ function wantedPartitions(partitioning: Partitioning, now: number): Partition[] 
 /** Names sort by time, so the oldest kept name draws the line. */
 function firstKept(partitioning: Partitioning, now: number, retention: Retention): string {
   const days = daysKept(partitioning.table, retention)
-  return partitionName(partitioning, startOf(partitioning.unit, now - days * 86_400_000, 0))
+  return partitionName(partitioning, startOf(partitioning.unit, now - days * DAY_MILLISECONDS, 0))
 }
 
 function daysKept(table: Partitioning['table'], retention: Retention): number {
