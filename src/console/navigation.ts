@@ -12,6 +12,8 @@ export type NavigationItem = {
 /** The sidebar, in order. A new screen adds its line here. */
 export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Service accounts', path: '/service-accounts', permission: 'service_accounts:read' },
+  { label: 'Roles', path: '/roles', permission: 'roles:read' },
+  { label: 'Groups', path: '/groups', permission: 'groups:read' },
 ]
 
 /** What operators see besides, below it. */

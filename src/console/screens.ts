@@ -1,5 +1,9 @@
 import { askForCode, giveCode } from './screens/code.ts'
+import { createGroup, editGroup, saveGroup, showNewGroup } from './screens/edit-group.ts'
+import { createRole, editRole, saveRole, showNewRole } from './screens/edit-role.ts'
 import { editServiceAccount, saveServiceAccount } from './screens/edit-service-account.ts'
+import { askToDeleteGroup, deleteGroup, showGroup } from './screens/group.ts'
+import { listGroups } from './screens/groups.ts'
 import { goHome } from './screens/home.ts'
 import { acceptInvitation, askForInvitation, showInvitation } from './screens/invitation.ts'
 import { saveKey, showKey } from './screens/key.ts'
@@ -20,6 +24,8 @@ import { createServiceAccount, showNewServiceAccount } from './screens/new-servi
 import { listOrganizations } from './screens/organizations.ts'
 import { changePassword, showPassword } from './screens/password.ts'
 import { replaceRecoveryCodes, showRecoveryCodes } from './screens/recovery-codes.ts'
+import { askToDeleteRole, deleteRole, showRole } from './screens/role.ts'
+import { listPermissions, listRoles } from './screens/roles.ts'
 import {
   askForRemoval,
   beginSecondFactor,
@@ -86,6 +92,10 @@ const ACCOUNTS = '/service-accounts'
 const ACCOUNT = `${ACCOUNTS}/:acc`
 const KEYS = `${ACCOUNT}/keys`
 const KEY = `${KEYS}/:key`
+const ROLES = '/roles'
+const ROLE = `${ROLES}/:role`
+const GROUPS = '/groups'
+const GROUP = `${GROUPS}/:grp`
 
 /** Pages of an organization, below `/organizations/:org`, and the permission that each takes. */
 export const SCREENS: readonly Screen[] = [
@@ -117,4 +127,21 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${KEY}/enable`, 'service_accounts:manage', enableKey],
   ['GET', `${KEY}/delete`, 'service_accounts:manage', askToDeleteKey],
   ['POST', `${KEY}/delete`, 'service_accounts:manage', deleteKey],
+  ['GET', ROLES, 'roles:read', listRoles],
+  ['GET', `${ROLES}/permissions`, 'roles:read', listPermissions],
+  ['GET', `${ROLES}/new`, 'roles:manage', showNewRole],
+  ['POST', `${ROLES}/new`, 'roles:manage', createRole],
+  ['GET', ROLE, 'roles:read', showRole],
+  ['GET', `${ROLE}/edit`, 'roles:manage', editRole],
+  ['POST', `${ROLE}/edit`, 'roles:manage', saveRole],
+  ['GET', `${ROLE}/delete`, 'roles:manage', askToDeleteRole],
+  ['POST', `${ROLE}/delete`, 'roles:manage', deleteRole],
+  ['GET', GROUPS, 'groups:read', listGroups],
+  ['GET', `${GROUPS}/new`, 'groups:manage', showNewGroup],
+  ['POST', `${GROUPS}/new`, 'groups:manage', createGroup],
+  ['GET', GROUP, 'groups:read', showGroup],
+  ['GET', `${GROUP}/edit`, 'groups:manage', editGroup],
+  ['POST', `${GROUP}/edit`, 'groups:manage', saveGroup],
+  ['GET', `${GROUP}/delete`, 'groups:manage', askToDeleteGroup],
+  ['POST', `${GROUP}/delete`, 'groups:manage', deleteGroup],
 ]

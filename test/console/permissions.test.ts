@@ -39,6 +39,23 @@ const NEEDED: Record<string, string> = {
   'POST /service-accounts/:acc/keys/:key/enable': 'service_accounts:manage',
   'GET /service-accounts/:acc/keys/:key/delete': 'service_accounts:manage',
   'POST /service-accounts/:acc/keys/:key/delete': 'service_accounts:manage',
+  'GET /roles': 'roles:read',
+  'GET /roles/permissions': 'roles:read',
+  'GET /roles/new': 'roles:manage',
+  'POST /roles/new': 'roles:manage',
+  'GET /roles/:role': 'roles:read',
+  'GET /roles/:role/edit': 'roles:manage',
+  'POST /roles/:role/edit': 'roles:manage',
+  'GET /roles/:role/delete': 'roles:manage',
+  'POST /roles/:role/delete': 'roles:manage',
+  'GET /groups': 'groups:read',
+  'GET /groups/new': 'groups:manage',
+  'POST /groups/new': 'groups:manage',
+  'GET /groups/:grp': 'groups:read',
+  'GET /groups/:grp/edit': 'groups:manage',
+  'POST /groups/:grp/edit': 'groups:manage',
+  'GET /groups/:grp/delete': 'groups:manage',
+  'POST /groups/:grp/delete': 'groups:manage',
 }
 const NEEDED_ON_THE_PLATFORM: Record<string, string> = {
   'GET /organizations': 'organizations:read',
@@ -47,18 +64,30 @@ const NEEDED_ON_THE_PLATFORM: Record<string, string> = {
 const ALL = MANAGEMENT_PERMISSIONS.map((permission) => permission.name as string)
 
 let server: TestServer
-let own: Fixture
-let foreign: Fixture
+/** What is in an organization. A screen with other ids in its path adds them to `furnish`. */
+type Place = Fixture & { ids: Record<string, string> }
+let own: Place
+let foreign: Place
 let slugs: { own: string; foreign: string }
 beforeAll(async () => {
   server = await startTestServer()
-  own = await server.createFixture({ algorithm: 'ES256' })
-  foreign = await server.createFixture({ algorithm: 'ES256' })
+  own = await furnish(await server.createFixture({ algorithm: 'ES256' }))
+  foreign = await furnish(await server.createFixture({ algorithm: 'ES256' }))
   slugs = { own: await slugOf(own), foreign: await slugOf(foreign) }
 })
 afterAll(async () => {
   await server?.close()
 })
+
+async function furnish(fixture: Fixture): Promise<Place> {
+  const path = `/organizations/${fixture.organizationId}`
+  const role = await must(server.api('POST', `${path}/roles`, { name: 'Bookkeeping' }))
+  const group = await must(server.api('POST', `${path}/groups`, { name: 'Northern branch' }))
+  return {
+    ...fixture,
+    ids: { ':acc': fixture.accountId, ':key': fixture.keyId, ':role': role.id, ':grp': group.id },
+  }
+}
 
 async function slugOf({ organizationId }: Fixture): Promise<string> {
   return (await must(server.api('GET', `/organizations/${organizationId}`))).slug
@@ -81,9 +110,8 @@ function clientWith(permissions: readonly string[]): Promise<ConsoleClient> {
   }
 }
 
-/** Ids that a path may name. A screen with other ones adds them here. */
-function pathOf(path: string, { accountId, keyId }: Fixture): string {
-  return path.replace(':acc', accountId).replace(':key', keyId)
+function pathOf(path: string, { ids }: Place): string {
+  return Object.entries(ids).reduce((text, [name, id]) => text.replace(name, id), path)
 }
 
 function ask(client: ConsoleClient, method: string, path: string): Promise<Answer> {
@@ -99,7 +127,7 @@ test('every screen of an organization and of the platform is written down here',
 
 describe.each(SCREENS.map(([method, path]) => [method, path] as const))('%s %s', (method, path) => {
   const needed = NEEDED[`${method} ${path}`] as string
-  const here = (slug: string, fixture: Fixture) => `/organizations/${slug}${pathOf(path, fixture)}`
+  const here = (slug: string, place: Place) => `/organizations/${slug}${pathOf(path, place)}`
 
   test('is refused to who has every permission but the one that it needs', async () => {
     const client = await clientWith(ALL.filter((name) => name !== needed))
@@ -194,9 +222,11 @@ test('nobody reaches the sessions of somebody else', async () => {
 
 /** What a screen could change. */
 async function takeStock({ organizationId }: Fixture) {
-  const { items } = await must(
-    server.api('GET', `/organizations/${organizationId}/service-accounts?limit=200`),
+  const nouns = ['service-accounts', 'roles', 'groups']
+  const lists = nouns.map((noun) =>
+    must(server.api('GET', `/organizations/${organizationId}/${noun}?limit=200`)),
   )
+  const items = (await Promise.all(lists)).flatMap((list) => list.items)
   return items.map(({ last_used_at: _, ...rest }: Record<string, unknown>) => rest)
 }
 

@@ -12,6 +12,8 @@ let server: TestServer
 let fixture: Fixture
 let slug: string
 let owner: TestAdministrator
+/** What stands for the names in a path. A screen with other ids adds them. */
+let ids: Record<string, string>
 beforeAll(async () => {
   server = await startTestServer()
   fixture = await server.createFixture({ algorithm: 'ES256' })
@@ -20,9 +22,18 @@ beforeAll(async () => {
   await must(
     server.api('PATCH', fixture.accountPath, { name: HOSTILE, description: HOSTILE, owner_contact: HOSTILE }),
   )
-  const { id } = await must(server.api('POST', `${path}/roles`, { name: HOSTILE, description: HOSTILE }))
-  await must(server.api('PATCH', fixture.accountPath, { role_ids: [id] }))
-  await must(server.api('POST', `${path}/groups`, { name: HOSTILE, description: HOSTILE }))
+  const named = { name: HOSTILE, description: HOSTILE }
+  const role = await must(server.api('POST', `${path}/roles`, named))
+  const group = await must(server.api('POST', `${path}/groups`, named))
+  const group_access = [{ group_id: group.id, access: 'manager' }]
+  await must(server.api('PATCH', fixture.accountPath, { role_ids: [role.id], group_access }))
+  ids = {
+    ':acc': fixture.accountId,
+    ':key': fixture.keyId,
+    ':ses': `ses_${'0'.repeat(36)}`,
+    ':role': role.id,
+    ':grp': group.id,
+  }
   const { organization } = await must(server.api('GET', '/me'))
   owner = await createAdministrator(server, organization.id, {
     name: HOSTILE,
@@ -34,7 +45,7 @@ afterAll(async () => {
   await server?.close()
 })
 
-/** Every page there is, with the hostile organization and account in it. A screen with other ids adds them here. */
+/** Every page there is, with what has a hostile name in it. */
 function allPages(): string[] {
   const pages = [
     ...ENTRANCE.map(([method, path]) => [method, path]),
@@ -42,9 +53,7 @@ function allPages(): string[] {
     ...PLATFORM.map(([method, path]) => [method, path]),
     ...SCREENS.map(([method, path]) => [method, `/organizations/${slug}${path}`]),
   ]
-  return pages
-    .filter(([method]) => method === 'GET')
-    .map(([, path]) => String(path).replace(':acc', fixture.accountId).replace(':key', fixture.keyId))
+  return pages.filter(([method]) => method === 'GET').map(([, path]) => pathOf(String(path)))
 }
 
 /** Every form there is. */
@@ -54,14 +63,11 @@ function allForms(): string[] {
     ...PLATFORM.map(([method, path]) => [method, path]),
     ...SCREENS.map(([method, path]) => [method, `/organizations/${slug}${path}`]),
   ]
-  return forms
-    .filter(([method]) => method === 'POST')
-    .map(([, path]) =>
-      String(path)
-        .replace(':acc', fixture.accountId)
-        .replace(':key', fixture.keyId)
-        .replace(':ses', `ses_${'0'.repeat(36)}`),
-    )
+  return forms.filter(([method]) => method === 'POST').map(([, path]) => pathOf(String(path)))
+}
+
+function pathOf(path: string): string {
+  return Object.entries(ids).reduce((text, [name, id]) => text.replace(name, id), path)
 }
 
 describe('what people call things', () => {

@@ -32,3 +32,17 @@ export function dangerPage(options: {
   })}
 </div>`
 }
+
+/** The same page where the act is not possible now: why, what would make it so, and the way back. */
+export function closedPage(options: {
+  title: Content
+  reason: Content
+  back: { label: string; to: string }
+}): Html {
+  const { title, reason, back } = options
+  return html`<div class="danger-page">
+  <h1>${title}</h1>
+  <p>${reason}</p>
+  <div class="actions"><a class="button plain" href="${back.to}" autofocus>${back.label}</a></div>
+</div>`
+}

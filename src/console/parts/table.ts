@@ -15,9 +15,11 @@ export function table(options: {
   label: string
   columns: readonly Column[]
   rows: readonly (readonly Content[])[]
+  /** Columns of one width, where several such tables stand below one another. */
+  isAligned?: boolean
 }): Html {
-  const { label, columns, rows } = options
-  return html`<div class="table-frame"><table role="table" aria-label="${label}">
+  const { label, columns, rows, isAligned } = options
+  return html`<div class="table-frame"><table role="table" aria-label="${label}"${isAligned && html` class="aligned"`}>
   <thead role="rowgroup"><tr role="row">
     ${columns.map(
       ({ title, kind }) =>
