@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import pg from 'pg'
+import type pg from 'pg'
+import { connectDatabase, type DatabaseConnection } from '../../src/database/connect.ts'
+import { preparePartitions } from '../../src/database/partitions.ts'
 import { findApiTokens } from '../../src/database/queries/api-tokens.ts'
 import { findTokens } from '../../src/database/queries/grant-records.ts'
 import { findMemberships } from '../../src/database/queries/groups.ts'
+import { findIntrospectionCallers } from '../../src/database/queries/introspection-callers.ts'
 import { findIssuers } from '../../src/database/queries/issuers.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -16,22 +19,41 @@ const GROWING = [
   'groups',
   'keys',
 ]
-const NOW = Date.UTC(2026, 10, 21)
+const NOW = Date.now()
+
+/** One look-up may meet this many rows of a table: what an account has, and no more. */
+const FEW_ROWS = 25
 
 let database: TestDatabase
-let client: pg.Client
+let connection: DatabaseConnection
+/** The one connection of batched statements. */
+let client: pg.PoolClient
 beforeAll(async () => {
   database = await createTestDatabase()
-  client = new pg.Client(database.address)
-  await client.connect()
+  connection = connectDatabase(database.address, { maxConnections: 2, onIdleError: () => undefined })
+  client = await connection.pool.connect()
+  await preparePartitions(connection.db, NOW)
+  await client.query(WITHOUT_STATISTICS)
+  for (const [, run] of QUERIES) {
+    for (let time = 0; time < 10; time++) await run(client as never, 1)
+  }
   await client.query(SEED)
 })
 afterAll(async () => {
-  await client.end()
+  client.release()
+  await connection.close()
   await database.drop()
 })
 
-/** Ten thousand accounts, each with a key, two roles, a direct permission and two groups. */
+/** As in the first minute of an installation, and of each partition, before PostgreSQL comes to look at it. */
+const WITHOUT_STATISTICS = `
+  do $$ declare name text; begin
+    for name in select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace loop
+      execute format('alter table %I set (autovacuum_enabled = false)', name);
+    end loop;
+  end $$`
+
+/** Ten thousand accounts, each with a key, two roles, a direct permission and two groups; one has got many tokens. */
 const SEED = `
   insert into organizations (id, slug, name, status, settings, created_at, updated_at)
     select 'org_' || o, 'org-' || o, 'o', 'active', '{"allowApiTokens": true}', now(), now() from generate_series(0, 99) o;
@@ -61,9 +83,14 @@ const SEED = `
     select 'key_' || a, 'acc_' || a, 'key_' || a, 'k', 'public_key', 'ES256', 't' || a, '{}', 'active', now(), 'system',
            now()
     from generate_series(1, 10000) a;
-  analyze;`
+  insert into grant_records (account_id, id, assertion_expires_at, jti, organization_id, key_id, resource_server_id,
+                             subject, scope, token_format, token_digest, token_generation, issued_at, expires_at,
+                             request_id)
+    select 'acc_1', 'tok_' || t, now(), 'j' || t, 'org_1', 'key_1', 'rs_1', 'acc_1', 'p1', 'opaque',
+           convert_to('digest ' || t, 'UTF8'), 0, now(), now() + interval '15 minutes', 'r'
+    from generate_series(1, 5000) t;`
 
-type Statement = { text: string; values: unknown[] }
+type Statement = { name: string; text: string; values: unknown[] }
 
 /** What a query sends, caught on its way to the database, so that its plan can be asked for. */
 async function statementOf(run: (pool: pg.Pool) => Promise<unknown>): Promise<Statement> {
@@ -93,7 +120,7 @@ const QUERIES: [string, (pool: pg.Pool, size: number) => Promise<unknown>][] = [
       findTokens(
         pool,
         NOW,
-        lookups(size).map((n) => ({ accountId: `acc_${n}`, id: `tok_${n}`, signingKeyId: 'sig_1' })),
+        lookups(size).map((n) => ({ accountId: 'acc_1', id: `tok_${n}`, signingKeyId: 'sig_1' })),
       ),
   ],
   [
@@ -121,6 +148,18 @@ const QUERIES: [string, (pool: pg.Pool, size: number) => Promise<unknown>][] = [
       ),
   ],
   [
+    'secrets of resource servers',
+    (pool, size) =>
+      findIntrospectionCallers(
+        pool,
+        lookups(size).map((n) => ({
+          named: { id: `rs_${n}` },
+          digest: Buffer.from(`digest ${n}`),
+          now: NOW,
+        })),
+      ),
+  ],
+  [
     'the groups of accounts',
     (pool, size) =>
       findMemberships(
@@ -131,7 +170,17 @@ const QUERIES: [string, (pool: pg.Pool, size: number) => Promise<unknown>][] = [
   ],
 ]
 
+test.each(QUERIES)(
+  '%s are looked up row by row, also by a plan from when the tables were empty',
+  async (_what, run) => {
+    const { name, values } = await statementOf((pool) => run(pool, 1))
+    const execute = `execute "${name}" (${values.map(literal).join(', ')})`
+    expect(scansOf(await client.query(`explain (analyze, format json) ${execute}`))).toEqual([])
+  },
+)
+
 test.each(QUERIES)('a batch of %s reads no table whole that grows with the accounts', async (_what, run) => {
+  await client.query('analyze')
   const { text } = await statementOf((pool) => run(pool, 1))
   expect(tablesReadWhole(await client.query(`explain (generic_plan, format json) ${text}`))).toEqual([])
   for (const size of [1, 20]) {
@@ -151,7 +200,37 @@ test('what a role gives is found by the account, in indexes alone', async () => 
   expect(tablesReadWhole(plan)).toEqual([])
 })
 
-type PlanNode = { 'Node Type': string; 'Relation Name'?: string; Plans?: PlanNode[] }
+function literal(value: unknown): string {
+  const text = Array.isArray(value) ? `{${value.map((item) => JSON.stringify(inSql(item))).join()}}` : value
+  return client.escapeLiteral(String(text))
+}
+
+function inSql(item: unknown): unknown {
+  return Buffer.isBuffer(item) ? `\\x${item.toString('hex')}` : item
+}
+
+/** The scans of a table that have read more rows than one look-up may. */
+function scansOf(result: pg.QueryResult): string[] {
+  const [{ Plan: top }] = result.rows[0]['QUERY PLAN'] as [{ Plan: PlanNode }]
+  return walk(top)
+    .filter((node) => node['Relation Name'] !== undefined && rowsRead(node) > FEW_ROWS)
+    .map((node) => `${rowsRead(node)} rows of ${node['Relation Name']} by ${node['Index Name']}`)
+}
+
+function rowsRead(node: PlanNode): number {
+  const removed = (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0)
+  return (node['Actual Rows'] ?? 0) + removed
+}
+
+type PlanNode = {
+  'Node Type': string
+  'Relation Name'?: string
+  'Index Name'?: string
+  'Actual Rows'?: number
+  'Rows Removed by Filter'?: number
+  'Rows Removed by Index Recheck'?: number
+  Plans?: PlanNode[]
+}
 
 function tablesReadWhole(result: pg.QueryResult): string[] {
   const [{ Plan: top }] = result.rows[0]['QUERY PLAN'] as [{ Plan: PlanNode }]

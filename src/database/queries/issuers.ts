@@ -12,6 +12,7 @@ import type {
   SigningAlgorithm,
   TokenFormat,
 } from '../tables.ts'
+import { joinOne } from './join-one.ts'
 
 /** An account that asks for tokens, with all that judging it needs: one row set of one query. */
 export type Issuer = {
@@ -86,9 +87,10 @@ const FIND_ISSUERS = `
          array(select ro.name from account_roles h join roles ro on ro.id = h.role_id
                where h.account_id = a.id order by ro.name collate "C") as roles,
          case when q.subject is null then false
-              else exists (select from accounts e
-                           where e.email in (q.subject, lower(q.subject)) and e.status <> 'deleted'
-                             and e.organization_id = a.organization_id)
+              -- By the address alone: an organization may have any number of accounts.
+              else a.organization_id = any (array(
+                     select e.organization_id from accounts e
+                     where e.email in (q.subject, lower(q.subject)) and e.status <> 'deleted'))
          end as subject_is_account,
          o.id as organization_id, o.status as organization_status, o.settings as organization_settings,
          k.id as key_id, k.type as key_type, k.algorithm, k.public_key, k.secret_digest, k.status as key_status,
@@ -96,12 +98,14 @@ const FIND_ISSUERS = `
          r.access
   from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[])
     with ordinality as q (issuer, kid, now, token, subject, ordinal)
-  join accounts a
-    on a.id = case when strpos(q.issuer, '@') = 0 then q.issuer
-                   else (select e.id from accounts e
-                         where e.email = q.issuer and e.kind = 'service_account' and e.status <> 'deleted') end
-   and a.kind = 'service_account' and a.status <> 'deleted'
-  join organizations o on o.id = a.organization_id
+  cross join lateral (
+    select * from accounts c
+    where c.id = case when strpos(q.issuer, '@') = 0 then q.issuer
+                      else (select e.id from accounts e
+                            where e.email = q.issuer and e.kind = 'service_account' and e.status <> 'deleted') end
+    limit 1
+  ) a
+  ${joinOne('organizations', 'o', 'a.organization_id')}
   left join lateral (
     select * from keys c
     where c.account_id = a.id
@@ -126,6 +130,7 @@ const FIND_ISSUERS = `
       group by rs.id
     ) s
   ) r on true
+  where a.kind = 'service_account' and a.status <> 'deleted'
   order by q.ordinal`
 
 /**
