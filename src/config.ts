@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
+import { parseDatabaseUrl } from './database-url.ts'
 import { codeOf, messageOf, OperatorError } from './errors.ts'
 
 /** Everything that can be set, validated and frozen. Made once at start; passed in parts to those who need it. */
@@ -53,9 +54,11 @@ export const SETTINGS = {
     .describe('issuer identifier, default http://localhost:<port>; never taken from a request'),
   DATABASE_URL: z
     .string()
-    .regex(/^postgres(ql)?:\/\//, 'must be a postgresql:// URL')
+    .superRefine(checkDatabaseUrl)
     .optional()
-    .describe('PostgreSQL 15 or later; without it an embedded PostgreSQL runs'),
+    .describe(
+      'PostgreSQL 15 or later; several hosts for a primary and its standbys; without it an embedded one runs',
+    ),
   COUNTERSIGN_DATABASE_POOL_SIZE: wholeNumber('a number of connections', 3, 200)
     .default(10)
     .describe('connections to PostgreSQL'),
@@ -301,6 +304,14 @@ function isProxy(text: string): boolean {
     !address.includes('%') &&
     (prefix === undefined || (Number(prefix) > 0 && Number(prefix) <= bits))
   )
+}
+
+function checkDatabaseUrl(text: string, context: z.RefinementCtx): void {
+  try {
+    parseDatabaseUrl(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error) })
+  }
 }
 
 function checkProxies(proxies: readonly string[], context: z.RefinementCtx): void {

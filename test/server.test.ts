@@ -6,6 +6,7 @@ import { systemClock } from '../src/clock.ts'
 import { type Environment, parseConfig } from '../src/config.ts'
 import { connectDatabase } from '../src/database/connect.ts'
 import { type EmbeddedPostgres, startEmbedded } from '../src/database/embedded.ts'
+import { parseDatabaseUrl } from '../src/database-url.ts'
 import { createLogger } from '../src/observability/logger.ts'
 import { type RunningServer, startServer } from '../src/server.ts'
 import { findFreePort, makeFolder, urlOf } from './support/command.ts'
@@ -209,7 +210,10 @@ function askForToken({ url, issuer }: RunningServer): Promise<Response> {
 }
 
 async function listOperatorKeys(url: string): Promise<unknown[]> {
-  const connection = connectDatabase({ url }, { maxConnections: 1, onIdleError: () => undefined })
+  const connection = connectDatabase(
+    { hosts: parseDatabaseUrl(url) },
+    { maxConnections: 1, onIdleError: () => undefined },
+  )
   const { rows } = await connection.pool.query('select id from keys')
   await connection.close()
   return rows

@@ -1,4 +1,5 @@
 import { type GivenSetting, readConfig, readSettings, SETTINGS, type SettingName } from '../config.ts'
+import { parseDatabaseUrl } from '../database-url.ts'
 import { type ConfigurationFlags, toSettings } from './flags.ts'
 
 /** Shows every setting, then judges them together: throws OperatorError that names all faults. */
@@ -38,8 +39,15 @@ function mask(name: SettingName, value: string): string {
 
 /** A password may stand in the authority or among the parameters. What is no URL is not shown at all. */
 function maskUrl(text: string): string {
-  const url = URL.parse(text)
-  if (url === null) return '***'
+  try {
+    return parseDatabaseUrl(text).urls.map(maskPasswords).join(', ')
+  } catch {
+    return '***'
+  }
+}
+
+function maskPasswords(text: string): string {
+  const url = new URL(text)
   if (url.password !== '') url.password = '***'
   for (const name of url.searchParams.keys()) {
     if (/pass/i.test(name)) url.searchParams.set(name, '***')

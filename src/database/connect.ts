@@ -1,5 +1,7 @@
 import { CamelCasePlugin, Kysely, PostgresDialect, type Transaction } from 'kysely'
 import pg from 'pg'
+import type { DatabaseHosts } from '../database-url.ts'
+import { followWriter } from './follow-writer.ts'
 import type { Database } from './tables.ts'
 
 /** What the other layers call a database to read from; a `Trx` will do as well. */
@@ -9,8 +11,10 @@ export type Trx = Transaction<Database>
 /** Where the batched statements of the request path run. */
 export type Pool = pg.Pool
 
-/** How to reach PostgreSQL: a URL as in `DATABASE_URL`, or the socket of the embedded server. */
-export type DatabaseAddress = { url: string } | { host: string; port: number; user: string; database: string }
+/** How to reach PostgreSQL: a URL as in `DATABASE_URL`, of one server or several, or the socket of the embedded one. */
+export type DatabaseAddress =
+  | { hosts: DatabaseHosts }
+  | { host: string; port: number; user: string; database: string }
 
 /**
  * Two pools: prepared statements of the hot paths go through `pool`, all other queries through `db`. So whoever
@@ -33,11 +37,22 @@ export type PoolOptions = {
   onIdleError: (error: Error) => void
 }
 
-/** Waiting longer than this for a connection is an outage, not patience. */
-const CONNECT_TIMEOUT_MILLISECONDS = 5_000
-/** No statement of a request may take longer; the server cancels it, and a silent network gives up after that. */
-const STATEMENT_TIMEOUT_MILLISECONDS = 10_000
-const QUERY_TIMEOUT_MILLISECONDS = 15_000
+/** How long, in milliseconds, what a request needs of the database may take, before that is an outage. */
+type Patience = {
+  /** For a connection. */
+  connect: number
+  /** No statement takes longer: PostgreSQL cancels it. */
+  statement: number
+  /** A silent network, or a PostgreSQL that stands still, is given up after that. */
+  query: number
+}
+
+/**
+ * A request waits for the batch that was under way as everything stopped, and then for its own: it is answered 503
+ * within 15 seconds. A statement may take longer than a change that stands still may hold what tokens need (below).
+ */
+const PATIENCE_OF_BATCHES: Patience = { connect: 3_000, statement: 6_000, query: 7_000 }
+const PATIENCE: Patience = { connect: 5_000, statement: 10_000, query: 15_000 }
 /**
  * A change says its next word at once. A node that stands still in the middle of one may hold the lock that
  * every token needs (database/transaction.ts): the server ends that change.
@@ -50,21 +65,15 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 5_000
  */
 const SESSION_OPTIONS =
   '-c jit=off -c default_transaction_isolation=read\\ committed -c datestyle=ISO -c synchronous_commit=on'
-/**
- * A batched statement looks a few rows up by their keys, in tables of any size: each by an index, in the order of the
- * look-ups, is the one plan that stays right. The planner may not choose another because a table is small or
- * was never analyzed, since that plan would be kept while the table grows (docs/decisions/0029-one-plan.md). It is
- * made once for each connection: making it takes ten times as long as running it.
- */
-const BATCH_OPTIONS =
-  '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off'
 
 /** Opens the pools. Does not connect yet: the first query does, and says what is wrong. */
 export function connectDatabase(address: DatabaseAddress, options: PoolOptions): DatabaseConnection {
   // Batches take one connection for each kind of statement at most, and most of the time one or two.
   const forBatches = Math.max(1, Math.floor(options.maxConnections / 2))
-  const pool = openPool(address, forBatches, `${SESSION_OPTIONS} ${BATCH_OPTIONS}`, options)
-  const others = openPool(address, Math.max(1, options.maxConnections - forBatches), SESSION_OPTIONS, options)
+  // One notion of where the writer is, for both.
+  const target = 'hosts' in address ? followWriter(withSessionOptions(address.hosts)) : address
+  const pool = openPool(target, forBatches, PATIENCE_OF_BATCHES, options)
+  const others = openPool(target, Math.max(1, options.maxConnections - forBatches), PATIENCE, options)
   const db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool: others }),
     plugins: [new CamelCasePlugin({ maintainNestedObjectKeys: true })],
@@ -73,22 +82,17 @@ export function connectDatabase(address: DatabaseAddress, options: PoolOptions):
   return { db, pool, pools: [pool, others], close }
 }
 
-function openPool(
-  address: DatabaseAddress,
-  max: number,
-  sessionOptions: string,
-  options: PoolOptions,
-): pg.Pool {
+function openPool(target: pg.PoolConfig, max: number, patience: Patience, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
-    ...('url' in address ? { connectionString: withSessionOptions(address.url) } : address),
+    ...target,
     application_name: 'countersign',
     max,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MILLISECONDS,
-    statement_timeout: STATEMENT_TIMEOUT_MILLISECONDS,
-    query_timeout: QUERY_TIMEOUT_MILLISECONDS,
+    connectionTimeoutMillis: patience.connect,
+    statement_timeout: patience.statement,
+    query_timeout: patience.query,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS,
     keepAlive: true,
-    options: sessionOptions,
+    options: SESSION_OPTIONS,
   })
   pool.on('error', options.onIdleError)
   // Kysely listens to nothing while it has a connection: one that breaks then would end the process. The query
@@ -98,10 +102,13 @@ function openPool(
 }
 
 /** A URL that brings options of its own would replace ours. Of two settings of one name the last one holds. */
-function withSessionOptions(url: string): string {
-  const parsed = URL.parse(url)
-  const asked = parsed?.searchParams.get('options')
-  if (parsed === null || typeof asked !== 'string') return url
-  parsed.searchParams.set('options', `${asked} ${SESSION_OPTIONS}`)
-  return parsed.href
+function withSessionOptions({ urls, mustWrite }: DatabaseHosts): DatabaseHosts {
+  const extend = (text: string) => {
+    const url = new URL(text)
+    const asked = url.searchParams.get('options')
+    if (asked === null) return text
+    url.searchParams.set('options', `${asked} ${SESSION_OPTIONS}`)
+    return url.href
+  }
+  return { urls: urls.map(extend), mustWrite }
 }

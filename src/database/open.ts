@@ -1,4 +1,5 @@
 import type { Config } from '../config.ts'
+import { type DatabaseHosts, parseDatabaseUrl } from '../database-url.ts'
 import { codeOf, messageOf, OperatorError } from '../errors.ts'
 import { connectDatabase, type DatabaseConnection } from './connect.ts'
 import { type EmbeddedPostgres, startEmbedded } from './embedded.ts'
@@ -31,8 +32,9 @@ export async function openDatabase(
 ): Promise<OpenDatabase> {
   const pool = { maxConnections: config.databasePoolSize, onIdleError: options.onIdleError }
   if (config.database.kind === 'external') {
-    const connection = connectDatabase({ url: config.database.url }, pool)
-    await assertReachable(connection, config.database.url)
+    const hosts = parseDatabaseUrl(config.database.url)
+    const connection = connectDatabase({ hosts }, pool)
+    await assertReachable(connection, hosts)
     return { ...connection, dataDir: undefined, isOurs: false }
   }
   const { beside, tell: log } = options
@@ -67,13 +69,19 @@ async function closeBoth(connection: DatabaseConnection, embedded: EmbeddedPostg
   await embedded.stop()
 }
 
-async function assertReachable(connection: DatabaseConnection, url: string): Promise<void> {
-  try {
-    await connection.pool.query('select 1')
-  } catch (error) {
-    await connection.close()
-    throw new OperatorError(explain(error, describeAddress(url)), { cause: error })
+/** Each attempt reaches for the next host: one that is down, or a standby, does not keep us from starting. */
+async function assertReachable(connection: DatabaseConnection, { urls }: DatabaseHosts): Promise<void> {
+  let fault: unknown
+  for (const _ of urls) {
+    try {
+      await connection.pool.query('select 1')
+      return
+    } catch (error) {
+      fault = error
+    }
   }
+  await connection.close()
+  throw new OperatorError(explain(fault, urls.map(describeAddress).join(' or ')), { cause: fault })
 }
 
 /** SQLSTATE classes of a server that answered and refused: 28 authorization, 3D no such database. */

@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { connectDatabase, type DatabaseConnection } from '../../src/database/connect.ts'
 import { transactEnding } from '../../src/database/transaction.ts'
 import { isDatabaseUnavailable } from '../../src/database/unavailable.ts'
+import { parseDatabaseUrl } from '../../src/database-url.ts'
 import { urlOf } from '../support/command.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
@@ -79,7 +80,10 @@ test('the defaults of a database do not change what the server relies on', async
 test('options in DATABASE_URL are honoured, and take nothing away that the server relies on', async () => {
   const options = '-c work_mem=5MB -c synchronous_commit=off -c default_transaction_isolation=serializable'
   const url = `${urlOf(database)}&options=${encodeURIComponent(options)}`
-  const fresh = connectDatabase({ url }, { maxConnections: 1, onIdleError: () => undefined })
+  const fresh = connectDatabase(
+    { hosts: parseDatabaseUrl(url) },
+    { maxConnections: 1, onIdleError: () => undefined },
+  )
   const { rows } = await fresh.pool.query(
     `select current_setting('work_mem') as memory, current_setting('synchronous_commit') as commit,
             current_setting('transaction_isolation') as isolation`,
