@@ -25,11 +25,15 @@ export type Nodes = {
   forgetToken(): void
   /** A management call as the operator, through the given node. */
   api(node: Node, method: string, path: string, body?: unknown): Promise<Answer>
+  /** One more node, of this release. */
+  add(): Promise<void>
   close(): Promise<void>
 }
 
 export type Node = {
   url: string
+  /** Of the process that runs, or ran last. */
+  pid(): number
   post(path: string, form: Record<string, string>, headers?: Record<string, string>): Promise<Answer>
   /** `kill -9`: nothing is drained, nothing is flushed. */
   kill(): Promise<void>
@@ -43,28 +47,35 @@ const ISSUER = 'https://id.example.test'
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const START_MILLISECONDS = 30_000
 
-/** Starts `count` nodes one after the other; the first makes the installation. */
-export async function startNodes(count: number): Promise<Nodes> {
-  const database = await createTestDatabase()
+/**
+ * Starts `count` nodes one after the other; the first makes the installation. `place` are the settings that say where
+ * their database is, when it is not to be one of the cluster that all tests share; `entry` is what they run, when it
+ * is not this release.
+ */
+export async function startNodes(
+  count: number,
+  place?: Record<string, string>,
+  entry = MAIN,
+): Promise<Nodes> {
+  const database = place === undefined ? await createTestDatabase({ empty: entry !== MAIN }) : undefined
   const folder = await mkdtemp(join(tmpdir(), 'countersign-nodes-'))
   const output: string[] = []
   const environment = {
     PATH: process.env.PATH ?? '',
     NODE_COMPILE_CACHE: COMPILE_CACHE,
-    DATABASE_URL: urlOf(database),
+    ...(database === undefined ? place : { DATABASE_URL: urlOf(database) }),
+    COUNTERSIGN_MIGRATE: 'true',
     COUNTERSIGN_ISSUER: ISSUER,
     COUNTERSIGN_KEYS_DIR: join(folder, 'keys'),
   }
   const nodes: Node[] = []
-  for (let index = 0; index < count; index++) {
-    const node = createNode(
-      { ...environment, COUNTERSIGN_PORT: String(await findFreePort()) },
-      folder,
-      output,
-    )
+  const add = async (program: string) => {
+    const settings = { ...environment, COUNTERSIGN_PORT: String(await findFreePort()) }
+    const node = createNode(program, settings, folder, output)
     await node.start()
     nodes.push(node)
   }
+  for (let index = 0; index < count; index++) await add(entry)
   const keyFile = JSON.parse(await readFile(join(folder, 'keys/operator.json'), 'utf8'))
   let operatorToken: string | undefined
 
@@ -74,6 +85,7 @@ export async function startNodes(count: number): Promise<Nodes> {
     output: () => output.join(''),
     environment,
     async query(text) {
+      if (database === undefined) throw new Error('whoever chose the database asks it')
       const client = new pg.Client(database.address)
       await client.connect()
       await client.query(text)
@@ -92,9 +104,10 @@ export async function startNodes(count: number): Promise<Nodes> {
         }),
       )
     },
+    add: () => add(MAIN),
     async close() {
       await Promise.all(nodes.map((node) => node.kill()))
-      await database.drop()
+      await database?.drop()
       await rm(folder, { recursive: true, force: true })
     },
   }
@@ -127,7 +140,12 @@ async function getToken(node: Node, keyFile: Record<string, string>): Promise<st
   return answer.body.access_token
 }
 
-function createNode(environment: Record<string, string | undefined>, folder: string, output: string[]): Node {
+function createNode(
+  entry: string,
+  environment: Record<string, string | undefined>,
+  folder: string,
+  output: string[],
+): Node {
   const url = `http://127.0.0.1:${environment.COUNTERSIGN_PORT}`
   let child: ChildProcess | undefined
   const end = async (signal: NodeJS.Signals) => {
@@ -137,6 +155,7 @@ function createNode(environment: Record<string, string | undefined>, folder: str
   }
   return {
     url,
+    pid: () => child?.pid ?? 0,
     async post(path, form, headers = {}) {
       return toAnswer(
         await fetch(url + path, {
@@ -149,7 +168,7 @@ function createNode(environment: Record<string, string | undefined>, folder: str
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     async start() {
-      const started = spawn(process.execPath, [MAIN, 'serve'], { cwd: folder, env: environment })
+      const started = spawn(process.execPath, [entry, 'serve'], { cwd: folder, env: environment })
       child = started
       started.stdout.on('data', (chunk) => output.push(String(chunk)))
       started.stderr.on('data', (chunk) => output.push(String(chunk)))
