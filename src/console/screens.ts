@@ -35,6 +35,7 @@ import {
 } from './screens/second-factor.ts'
 import { endOtherSessions, endSession, showSecurity } from './screens/security.ts'
 import { showServiceAccount } from './screens/service-account.ts'
+import { showAccountAudit } from './screens/service-account-audit.ts'
 import {
   askToDelete,
   askToDisable,
@@ -110,6 +111,7 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${ACCOUNT}/enable`, 'service_accounts:manage', enableAccount],
   ['GET', `${ACCOUNT}/delete`, 'service_accounts:manage', askToDelete],
   ['POST', `${ACCOUNT}/delete`, 'service_accounts:manage', deleteAccount],
+  ['GET', `${ACCOUNT}/audit`, 'audit:read', showAccountAudit],
   ['GET', KEYS, 'service_accounts:read', listKeys],
   ['GET', `${KEYS}/new`, 'service_accounts:manage', chooseKey],
   ['GET', `${KEYS}/new/browser`, 'service_accounts:manage', showBrowser],

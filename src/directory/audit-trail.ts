@@ -1,5 +1,8 @@
 import type { AuditContent } from '../database/audit-chain.ts'
-import { listAuditEvents as queryEvents } from '../database/queries/audit-events.ts'
+import {
+  listAccountEvents as queryAccountEvents,
+  listAuditEvents as queryEvents,
+} from '../database/queries/audit-events.ts'
 import { type IssuedToken, listIssuedTokens } from '../database/queries/issued-tokens.ts'
 import type { Page } from '../database/queries/page.ts'
 import type { AuditEventRow } from '../database/tables.ts'
@@ -8,6 +11,7 @@ import type { Actor } from './actor.ts'
 import { createdAs } from './audit.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { getOrganizationEver } from './reach.ts'
+import { type AccountPath, getServiceAccount } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'
 
 /** Which part of the trail: conditions that are given must all hold. `from` is included, `to` is not. */
@@ -51,6 +55,21 @@ export async function listAuditEvents(
 ): Promise<Listing<TrailEntry>> {
   const { id } = await getOrganizationEver(db, actor, organizationId)
   return readPage(request, (page) => readTrail(db, id, filter, page))
+}
+
+/**
+ * What was done to a service account and its keys, and what it did itself, newest first; the tokens that it got are
+ * apart. Throws Refusal `resource_not_found`.
+ */
+export async function listAccountEvents(
+  { db }: Services,
+  actor: Actor,
+  path: AccountPath,
+  request: PageRequest,
+): Promise<Listing<TrailEntry>> {
+  const { organization, account } = await getServiceAccount(db, actor, path)
+  const about = { organizationId: organization.id, accountId: account.id }
+  return readPage(request, async (page) => (await queryAccountEvents(db, about, page)).map(fromEvent))
 }
 
 /**

@@ -22,6 +22,7 @@ const NEEDED: Record<string, string> = {
   'POST /service-accounts/:acc/enable': 'service_accounts:manage',
   'GET /service-accounts/:acc/delete': 'service_accounts:manage',
   'POST /service-accounts/:acc/delete': 'service_accounts:manage',
+  'GET /service-accounts/:acc/audit': 'audit:read',
   'GET /service-accounts/:acc/keys': 'service_accounts:read',
   'GET /service-accounts/:acc/keys/new': 'service_accounts:manage',
   'GET /service-accounts/:acc/keys/new/browser': 'service_accounts:manage',

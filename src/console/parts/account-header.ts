@@ -7,8 +7,9 @@ import { tabs } from './tabs.ts'
 
 /** The pages of one service account, in the order of their tabs; `path` is below the account's own. */
 const PAGES = [
-  { label: 'Overview', path: '' },
-  { label: 'Keys', path: '/keys' },
+  { label: 'Overview', path: '', permission: 'service_accounts:read' },
+  { label: 'Keys', path: '/keys', permission: 'service_accounts:read' },
+  { label: 'Audit', path: '/audit', permission: 'audit:read' },
 ] as const
 
 export type AccountPage = (typeof PAGES)[number]['label']
@@ -30,6 +31,10 @@ export function accountHeader(
   })}
 ${tabs(
   account.name,
-  PAGES.map(({ label, path }) => ({ label, to: `${here}${path}`, isCurrent: label === current })),
+  PAGES.filter(({ permission }) => may(visit, permission)).map(({ label, path }) => ({
+    label,
+    to: `${here}${path}`,
+    isCurrent: label === current,
+  })),
 )}`
 }

@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import { firstIdOf } from '../../ids.ts'
 import type { AuditEventRow, Database } from '../tables.ts'
 import type { Page } from './page.ts'
@@ -34,4 +34,30 @@ export function listAuditEvents(
   if (to !== undefined) query = query.where('at', '<', to).where('id', '<', firstIdOf('evt', to.getTime()))
   if (page.before !== undefined) query = query.where('id', '<', page.before)
   return query.orderBy('id', 'desc').limit(page.limit).execute()
+}
+
+/**
+ * Events about a service account, newest first: what was done to it and to its keys, and what it did itself. Each of
+ * these few is read from an index of its own, in the order of ids, no further than the page goes.
+ */
+export async function listAccountEvents(
+  db: Kysely<Database>,
+  { organizationId, accountId }: { organizationId: string; accountId: string },
+  { limit, before }: Page,
+): Promise<AuditEventRow[]> {
+  const older = before === undefined ? sql`true` : sql`e.id < ${before}`
+  const { rows } = await sql<AuditEventRow>`
+    select e.* from (
+      select ${accountId} as id union all select k.id from keys k where k.account_id = ${accountId}
+    ) about cross join lateral (
+      select * from audit_events e
+      where e.organization_id = ${organizationId} and e.target_id = about.id and ${older}
+      order by e.id desc limit ${limit}
+    ) e
+    union
+    (select * from audit_events e
+     where e.organization_id = ${organizationId} and e.actor_id = ${accountId} and ${older}
+     order by e.id desc limit ${limit})
+    order by id desc limit ${limit}`.execute(db)
+  return rows
 }
