@@ -1,4 +1,5 @@
-import { constants, type KeyObject, type SigningOptions, verify } from 'node:crypto'
+import { constants, type KeyObject, type SigningOptions, sign, verify } from 'node:crypto'
+import { promisify } from 'node:util'
 
 /** The algorithms of RFC 7518 §3.1 and RFC 8037 §3.1 that this server knows; nothing symmetric, never `none`. */
 export type SignatureAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'ES384' | 'EdDSA'
@@ -31,4 +32,32 @@ export function isSignedWith(compact: string, algorithm: SignatureAlgorithm, pub
   // RFC 7518 §3.4: an EC signature has one spelling; what OpenSSL would take besides it is none.
   if (length !== undefined && signature.length !== length) return false
   return verify(digest, input, { key: publicKey, ...options }, signature)
+}
+
+const signOnOtherThread = promisify(sign)
+
+/**
+ * Signs a JWT (RFC 7515 §5.1) with a private key in the algorithm that is the key's own; the header names it.
+ *
+ * On the calling thread, but for RSA: that takes longer than everything else in a request together, and another thread
+ * has a core of its own for it. See docs/decisions/0028.
+ */
+export async function signJwt(
+  header: { alg: SignatureAlgorithm; typ: string; kid: string },
+  claims: object,
+  privateKey: KeyObject,
+): Promise<string> {
+  const { digest, options } = SCHEMES[header.alg]
+  const input = `${encode(header)}.${encode(claims)}`
+  const bytes = Buffer.from(input, 'latin1')
+  const key = { key: privateKey, ...options }
+  const signature =
+    privateKey.asymmetricKeyType === 'rsa'
+      ? await signOnOtherThread(digest, bytes, key)
+      : sign(digest, bytes, key)
+  return `${input}.${signature.toString('base64url')}`
+}
+
+function encode(part: object): string {
+  return Buffer.from(JSON.stringify(part)).toString('base64url')
 }

@@ -1,4 +1,5 @@
-import { type CryptoKey, importJWK, importPKCS8, type JWK } from 'jose'
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import type { JWK } from 'jose'
 import { createBatch } from '../database/batch.ts'
 import type { Db } from '../database/connect.ts'
 import { listPublishedSigningKeys } from '../database/queries/signing-keys.ts'
@@ -9,8 +10,8 @@ import { type KeyEncryptionKeys, unwrap } from './envelope.ts'
 import type { KeyTurn } from './lifecycle.ts'
 
 /** A key that signs: its `kid` is its id. */
-export type SigningKey = { kid: string; algorithm: SigningAlgorithm; privateKey: CryptoKey }
-export type VerificationKey = { kid: string; algorithm: SigningAlgorithm; publicKey: CryptoKey }
+export type SigningKey = { kid: string; algorithm: SigningAlgorithm; privateKey: KeyObject }
+export type VerificationKey = { kid: string; algorithm: SigningAlgorithm; publicKey: KeyObject }
 
 /** A published key and its turn. */
 export type PublishedKey = KeyTurn & {
@@ -64,7 +65,7 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
 
   const read = async () => {
     const rows = await listPublishedSigningKeys(db)
-    const loaded = await Promise.all(rows.map((row) => loadKey(row, keyEncryptionKeys, keys.get(row.id))))
+    const loaded = rows.map((row) => loadKey(row, keyEncryptionKeys, keys.get(row.id)))
     const hasChanged = keys.size > 0 && turnsOf(loaded) !== turnsOf([...keys.values()])
     keys = new Map(loaded.map((key) => [key.row.id, key]))
     if (hasChanged) onChange?.(published())
@@ -120,41 +121,40 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
 
 type RingKey = {
   row: SigningKeyRow
-  publicKey: CryptoKey
+  publicKey: KeyObject
   /** undefined for a key that signs no more, and for one that no key-encryption key of this node opens. */
-  privateKey: CryptoKey | undefined
+  privateKey: KeyObject | undefined
 }
 
 /** What is known already is not imported again. */
-async function loadKey(
+function loadKey(
   row: SigningKeyRow,
   keyEncryptionKeys: KeyEncryptionKeys,
   known: RingKey | undefined,
-): Promise<RingKey> {
-  const { id, algorithm, publicKey, wrappedPrivateKey } = row
+): RingKey {
+  const { id, publicKey, wrappedPrivateKey } = row
   return {
     row,
-    publicKey: known?.publicKey ?? ((await importJWK(publicKey as JWK, algorithm)) as CryptoKey),
+    publicKey: known?.publicKey ?? createPublicKey({ key: publicKey, format: 'jwk' }),
     privateKey:
       wrappedPrivateKey === null
         ? undefined
-        : (known?.privateKey ?? (await openPrivateKey(wrappedPrivateKey, keyEncryptionKeys, id, algorithm))),
+        : (known?.privateKey ?? openPrivateKey(wrappedPrivateKey, keyEncryptionKeys, id)),
   }
 }
 
-async function openPrivateKey(
+function openPrivateKey(
   wrapped: Buffer,
   keyEncryptionKeys: KeyEncryptionKeys,
   id: string,
-  algorithm: SigningAlgorithm,
-): Promise<CryptoKey | undefined> {
+): KeyObject | undefined {
   let pem: Buffer
   try {
     pem = unwrap(wrapped, keyEncryptionKeys, id)
   } catch {
     return undefined
   }
-  return importPKCS8(pem.toString(), algorithm)
+  return createPrivateKey(pem)
 }
 
 /** Of a key that may come to sign. Throws OperatorError. */

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { SignJWT } from 'jose'
 import type { Confirmation } from '../database/tables.ts'
+import { signJwt } from '../jwt/signature.ts'
 import type { SigningKey } from '../signing/key-ring.ts'
 import type { GroupClaims } from './group-claims.ts'
 
@@ -33,9 +33,7 @@ export type AccessTokenClaims = {
 
 /** Signs a JWT access token; its `kid` names a key of `jwks.json`. */
 export function signAccessToken(claims: AccessTokenClaims, key: SigningKey): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: key.algorithm, typ: ACCESS_TOKEN_TYPE, kid: key.kid })
-    .sign(key.privateKey)
+  return signJwt({ alg: key.algorithm, typ: ACCESS_TOKEN_TYPE, kid: key.kid }, claims, key.privateKey)
 }
 
 /** A new opaque access token: `cst_` so that scanners recognise it, then randomness. */

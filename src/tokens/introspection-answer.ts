@@ -1,4 +1,4 @@
-import { SignJWT } from 'jose'
+import { signJwt } from '../jwt/signature.ts'
 import type { SigningKey } from '../signing/key-ring.ts'
 
 /** The `typ` and, below `application/`, the media type of a signed answer (RFC 9701 §5, §8.1). */
@@ -16,7 +16,5 @@ export type IntrospectionAnswerClaims = {
 
 /** Signs an answer of the introspection endpoint; its `kid` names a key of `jwks.json`. */
 export function signIntrospectionAnswer(claims: IntrospectionAnswerClaims, key: SigningKey): Promise<string> {
-  return new SignJWT(claims)
-    .setProtectedHeader({ alg: key.algorithm, typ: INTROSPECTION_ANSWER_TYPE, kid: key.kid })
-    .sign(key.privateKey)
+  return signJwt({ alg: key.algorithm, typ: INTROSPECTION_ANSWER_TYPE, kid: key.kid }, claims, key.privateKey)
 }

@@ -282,9 +282,7 @@ async function tokenForger(token: string, key: SigningKey, keyRing: KeyRing) {
     claims: (changes?: Record<string, unknown>) => withChanges(good.claims, changes),
     publicJwk: await exportJWK((await keyRing.verificationKey(key.kid))!.publicKey),
     signMessage: async (message: string) =>
-      Buffer.from(
-        await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, key.privateKey, Buffer.from(message)),
-      ),
+      signBytes('sha256', Buffer.from(message), { key: key.privateKey, dsaEncoding: 'ieee-p1363' }),
   }
 }
 

@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { CompactSign, exportPKCS8, exportSPKI, generateKeyPair } from 'jose'
-import { isSignedWith, type SignatureAlgorithm } from '../../src/jwt/signature.ts'
+import { CompactSign, exportPKCS8, exportSPKI, generateKeyPair, jwtVerify } from 'jose'
+import { isSignedWith, type SignatureAlgorithm, signJwt } from '../../src/jwt/signature.ts'
 
 const ALGORITHMS: readonly SignatureAlgorithm[] = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']
 
@@ -37,6 +37,21 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     await fc.assert(
       fc.asyncProperty(fc.json(), async (payload) => {
         expect(isSignedWith(await signWithJose(algorithm, payload), algorithm, publicKey)).toBe(true)
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  test('what is signed here jose takes for signed, header and claims alike', async () => {
+    const { privateKey } = pairOf(algorithm)
+    const header = { alg: algorithm, typ: 'at+jwt', kid: 'sig_1' }
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(fc.stringMatching(/^x_[a-z]+$/), fc.json()), async (claims) => {
+        const signed = await signJwt(header, claims, privateKey)
+        const verified = await jwtVerify(signed, publicKey, { algorithms: [algorithm] })
+        expect(verified.protectedHeader).toEqual(header)
+        expect(verified.payload).toEqual(claims)
+        expect(isSignedWith(signed, algorithm, publicKey)).toBe(true)
       }),
       { numRuns: 20 },
     )

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { CompactSign, type CryptoKey, exportJWK, exportPKCS8, generateKeyPair, type JWK } from 'jose'
 
 /** A key pair as an integration holds it. */
@@ -17,7 +18,7 @@ export async function createKeyPair(algorithm = 'RS256'): Promise<TestKeyPair> {
 export function signCompact(
   header: Record<string, unknown>,
   payload: Record<string, unknown> | string | Uint8Array,
-  key: CryptoKey,
+  key: CryptoKey | KeyObject,
 ): Promise<string> {
   const bytes =
     payload instanceof Uint8Array
