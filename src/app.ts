@@ -82,6 +82,8 @@ export type AppOptions = {
   isDraining: () => boolean
   /** Takes what is to be done once the last request is answered. */
   atStop: (task: () => Promise<void>) => void
+  /** Slows down whoever is refused all the time (oauth/tarpit.ts). Undefined in tests, which are. */
+  tarpit: ErrorRequestHandler | undefined
   /** Also check our own answers against openapi.yaml; on in the tests. */
   validateResponses: boolean
 }
@@ -198,6 +200,7 @@ export function createApp(options: AppOptions): RequestListener {
     findResourceServerBySecret: (named, secret) =>
       findCaller({ named, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
+    tarpit: options.tarpit,
     trail: createTrail({ action: 'token.refused', askedBy: 'sender of a token request' }),
     revocationTrail: createTrail({
       action: 'token.revocation_refused',

@@ -20,6 +20,7 @@ import { issueSetUpLink } from './directory/set-up.ts'
 import { startSigningKeyMaintenance } from './directory/signing-key-maintenance.ts'
 import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
+import { createTarpit } from './oauth/tarpit.ts'
 import { createMetrics, type Metrics, serveMetrics } from './observability/metrics.ts'
 import { loadKeyEncryptionKeys } from './signing/key-encryption-keys.ts'
 import { openKeyRing, type PublishedKey } from './signing/key-ring.ts'
@@ -120,6 +121,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     metrics,
     isDraining: () => isDraining,
     atStop: (task) => starting.defer(task),
+    tarpit: createTarpit(),
     validateResponses: options.validateResponses,
   })
   const listener = await listen(app, config)

@@ -1,13 +1,12 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import type { RateLimiterRes } from 'rate-limiter-flexible'
 import { Refusal } from '../errors.ts'
 import { networkOf } from '../network.ts'
+import { createFailureCounter } from './failure-counter.ts'
 
 /** Wrong secrets in a minute (RFC 6749 §2.3.1): for one client from one network, and from one network for all. */
 const FAILURES_PER_CLIENT = 10
 const FAILURES_PER_NETWORK = 60
 const WINDOW_SECONDS = 60
-/** Networks and clients that are counted at a time. Beyond, the one that failed longest ago is forgotten. */
-const MAX_KEYS = 10_000
 const MAX_CLIENT_ID_LENGTH = 320
 
 export type ClientThrottle = {
@@ -28,8 +27,8 @@ export type ClientThrottle = {
  * which against 256 random bits makes no difference. Its memory is bounded, whatever is sent.
  */
 export function createClientThrottle(): ClientThrottle {
-  const networks = createFailureCounter(FAILURES_PER_NETWORK)
-  const clients = createFailureCounter(FAILURES_PER_CLIENT)
+  const networks = createFailureCounter(FAILURES_PER_NETWORK, WINDOW_SECONDS)
+  const clients = createFailureCounter(FAILURES_PER_CLIENT, WINDOW_SECONDS)
   return {
     async guard({ ip, clientId }, authenticate) {
       try {
@@ -41,33 +40,6 @@ export function createClientThrottle(): ClientThrottle {
         const excess = (await networks.count(network)) ?? (await clients.count(client))
         throw excess === undefined ? error : tooMany(excess, error)
       }
-    },
-  }
-}
-
-/** Counts failures by key, of at most `MAX_KEYS` keys. */
-function createFailureCounter(limit: number) {
-  const limiter = new RateLimiterMemory({ points: limit, duration: WINDOW_SECONDS })
-  /** The keys that the limiter may know, the one that failed last at the end. */
-  const keys = new Set<string>()
-
-  return {
-    /** Counts one more; answers how things stand when that was one too many. */
-    async count(key: string): Promise<RateLimiterRes | undefined> {
-      keys.delete(key)
-      keys.add(key)
-      const [oldest] = keys
-      if (keys.size > MAX_KEYS && oldest !== undefined) {
-        keys.delete(oldest)
-        await limiter.delete(oldest)
-      }
-      return limiter.consume(key).then(
-        () => undefined,
-        (rejection: unknown) => {
-          if (rejection instanceof RateLimiterRes) return rejection
-          throw rejection
-        },
-      )
     },
   }
 }

@@ -24,6 +24,8 @@ export type OAuthServices = Omit<TokenEndpointServices, 'tokenEndpoint'> &
     keyRing: KeyRing
     trail: RefusalTrail
     revocationTrail: RefusalTrail
+    /** Slows down whoever is refused all the time; undefined where tests are. */
+    tarpit: ErrorRequestHandler | undefined
     /** Called for every error that is not a refusal: a bug. */
     onBug: (error: unknown, res: Response) => void
   }
@@ -58,6 +60,9 @@ export function createOAuthRouter(services: OAuthServices): Router {
     .all(allowOnly('GET', 'HEAD'))
   router.use('/oauth/token', noteInTrail(services.trail))
   router.use('/oauth/revoke', noteInTrail(services.revocationTrail))
+  if (services.tarpit !== undefined) {
+    router.use(['/oauth/token', '/oauth/introspect', '/oauth/revoke'], services.tarpit)
+  }
   router.use('/oauth', refuseUnknown, answerErrors(services.onBug))
   router.use('/.well-known', answerErrors(services.onBug))
   return router

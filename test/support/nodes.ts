@@ -65,6 +65,8 @@ export async function startNodes(
     NODE_COMPILE_CACHE: COMPILE_CACHE,
     ...(database === undefined ? place : { DATABASE_URL: urlOf(database) }),
     COUNTERSIGN_MIGRATE: 'true',
+    // So that tests can be many callers.
+    COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1',
     COUNTERSIGN_ISSUER: ISSUER,
     COUNTERSIGN_KEYS_DIR: join(folder, 'keys'),
   }

@@ -2,6 +2,7 @@ import { randomBytes, sign as signBytes } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
+import type { ErrorRequestHandler } from 'express'
 import { createApp } from '../../src/app.ts'
 import { connectDatabase, type DatabaseConnection } from '../../src/database/connect.ts'
 import { maintainPartitions } from '../../src/database/partitions.ts'
@@ -94,6 +95,7 @@ export async function startTestServer(
     /** False where a test makes so many requests that their log would fill the memory. */
     keepsLogs?: boolean
     clientCertificateHeader?: string
+    tarpit?: ErrorRequestHandler
   } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? createTestClock()
@@ -135,6 +137,7 @@ export async function startTestServer(
     issuer,
     trustedProxies: options.trustedProxies ?? [],
     clientCertificateHeader: options.clientCertificateHeader,
+    tarpit: options.tarpit,
     connection,
     keyRing,
     keyEncryptionKeys,

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { createTarpit } from '../../src/oauth/tarpit.ts'
+import { type Fixture, startTestServer, type TestServer } from '../support/server.ts'
+
+const FREE = 5
+const DELAY_MILLISECONDS = 2_000
+const MAX_HELD = 2
+
+let server: TestServer
+let fixture: Fixture
+
+beforeAll(async () => {
+  const limits = { free: FREE, windowSeconds: 600, delayMilliseconds: DELAY_MILLISECONDS, maxHeld: MAX_HELD }
+  server = await startTestServer({ tarpit: createTarpit(limits), trustedProxies: ['127.0.0.1'] })
+  fixture = await server.createFixture()
+})
+afterAll(() => server.close())
+
+/** Refused without a look at the database. */
+async function sendGarbage(address: string, path = '/oauth/token') {
+  const startedAt = performance.now()
+  const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: 'x', token: 'x' }
+  const answer = await server.post(path, form, { 'x-forwarded-for': address })
+  return { ...answer, milliseconds: performance.now() - startedAt }
+}
+
+async function flood(address: string): Promise<void> {
+  for (let sent = 0; sent < FREE; sent++) await sendGarbage(address)
+}
+
+test('a network that is refused all the time is answered late, and hears the same', async () => {
+  await flood('192.0.2.1')
+  const late = await sendGarbage('192.0.2.1')
+  expect(late.milliseconds).toBeGreaterThanOrEqual(DELAY_MILLISECONDS - 5)
+  expect(late).toMatchObject({ status: 400, body: { error: 'invalid_grant' } })
+})
+
+test('a request that holds is not slowed down, whoever shares its address', async () => {
+  await flood('192.0.2.2')
+  const held = sendGarbage('192.0.2.2')
+  const startedAt = performance.now()
+  const form = {
+    grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    assertion: await fixture.assertion(),
+  }
+  expect((await server.post('/oauth/token', form, { 'x-forwarded-for': '192.0.2.2' })).status).toBe(200)
+  expect(performance.now() - startedAt).toBeLessThan(DELAY_MILLISECONDS)
+  await held
+})
+
+test('a network is counted for itself, and at all three endpoints', async () => {
+  await flood('192.0.2.3')
+  expect((await sendGarbage('192.0.2.4')).milliseconds).toBeLessThan(DELAY_MILLISECONDS)
+  for (const path of ['/oauth/introspect', '/oauth/revoke']) {
+    expect((await sendGarbage('192.0.2.3', path)).milliseconds).toBeGreaterThanOrEqual(DELAY_MILLISECONDS - 5)
+  }
+})
+
+test('no more are held than can be held: the others are answered at once, on connections that end', async () => {
+  await flood('192.0.2.5')
+  const answers = await Promise.all(Array.from({ length: MAX_HELD + 3 }, () => sendGarbage('192.0.2.5')))
+  const atOnce = answers.filter(({ milliseconds }) => milliseconds < DELAY_MILLISECONDS - 5)
+  expect(atOnce).toHaveLength(3)
+  for (const { headers } of atOnce) expect(headers.get('connection')).toBe('close')
+})
