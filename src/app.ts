@@ -13,6 +13,7 @@ import { type BatchOptions, createBatch } from './database/batch.ts'
 import type { DatabaseConnection } from './database/connect.ts'
 import { readSchemaState } from './database/migrate.ts'
 import { type ApiTokenLookup, findApiTokens } from './database/queries/api-tokens.ts'
+import { forecastGrant } from './database/queries/forecast.ts'
 import {
   findTokens,
   type NewGrantRecord,
@@ -45,6 +46,7 @@ import { contextOf, createRequestContext, noteRefusal } from './http/request-con
 import { createManagementRouter } from './management/router.ts'
 import { createClientSecretVerifier } from './oauth/client-secret.ts'
 import { createClientThrottle } from './oauth/client-throttle.ts'
+import { createExplainer } from './oauth/explain.ts'
 import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
 import { toEndpoints } from './oauth/metadata.ts'
 import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
@@ -240,7 +242,13 @@ export function createApp(options: AppOptions): RequestListener {
     validateResponses: options.validateResponses,
     onBug,
   })
-  const consolePages = createConsole({ ...authentication, generateKeyPair, onBug })
+  const explain = createExplainer({
+    clock,
+    audiences: endpoints,
+    findIssuer,
+    forecastGrant: (lookup) => forecastGrant(connection.db, lookup),
+  })
+  const consolePages = createConsole({ ...authentication, generateKeyPair, explain, onBug })
 
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')

@@ -19,7 +19,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   signing: ['database'],
   authentication: ['directory', 'tokens', 'signing', 'database'],
   'sign-in': ['http', 'authentication', 'directory', 'signing', 'database'],
-  console: ['http', 'authentication', 'directory', 'signing', 'database'],
+  console: ['http', 'authentication', 'assertion', 'directory', 'signing', 'database'],
   directory: ['tokens', 'signing', 'database'],
   jwt: [],
   database: [],

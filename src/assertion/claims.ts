@@ -1,5 +1,6 @@
 import { Refusal } from '../errors.ts'
 import { isCleanText } from '../jwt/compact.ts'
+import type { ClaimCheck } from './explanation.ts'
 
 /** How far clocks may differ, either way (RFC 7519 §4.1.4). */
 export const CLOCK_SKEW_SECONDS = 30
@@ -32,9 +33,48 @@ export function requireAudience({ aud }: Claims, accepted: readonly string[]): s
  */
 export function requireTimes(claims: Claims, context: TimesContext): number {
   const expiresAt = requireUnexpired(claims, context)
-  requireBegun(claims, context)
-  requireShortLife(claims, expiresAt, context)
+  assertBegun(claims, 'nbf', context)
+  assertBegun(claims, 'iat', context)
+  assertShortLife(claims, expiresAt, context)
   return expiresAt
+}
+
+/** The checks of `requireTimes`, each by itself; without a limit the life time is open. */
+export function listTimeChecks(
+  claims: Claims,
+  {
+    maxLifetimeSeconds: limit,
+    ...times
+  }: Omit<TimesContext, 'maxLifetimeSeconds'> & {
+    maxLifetimeSeconds: number | undefined
+  },
+): readonly ClaimCheck[] {
+  const { exp, iat } = claims
+  const { now, skewSeconds = CLOCK_SKEW_SECONDS } = times
+  const canMeasure = isNumericDate(exp) && (iat === undefined || isNumericDate(iat))
+  const of = (claim: 'exp' | 'nbf' | 'iat') => ({ received: numberOrText(claims[claim]), now, skewSeconds })
+  return [
+    { name: 'exp', facts: of('exp'), run: () => requireUnexpired(claims, times) },
+    { name: 'nbf', facts: of('nbf'), run: () => assertBegun(claims, 'nbf', times) },
+    { name: 'iat', facts: of('iat'), run: () => assertBegun(claims, 'iat', times) },
+    {
+      name: 'lifetime',
+      facts: {
+        received: canMeasure ? Math.floor(exp) - (isNumericDate(iat) ? iat : now) : null,
+        limit: limit ?? null,
+        skewSeconds,
+      },
+      run:
+        canMeasure && limit !== undefined
+          ? () => assertShortLife(claims, Math.floor(exp), { ...times, maxLifetimeSeconds: limit })
+          : undefined,
+    },
+  ]
+}
+
+function numberOrText(value: unknown): number | string | null {
+  if (value === undefined) return null
+  return typeof value === 'number' ? value : shorten(value)
 }
 
 /**
@@ -50,8 +90,8 @@ export function findJti({ jti }: Claims): string | undefined {
   )
 }
 
-/** §3, 4. */
-function requireUnexpired(claims: Claims, context: TimesContext): number {
+/** §3, 4. Answers the expiry as a NumericDate in whole seconds. Throws Refusal `claim_malformed` or `assertion_expired`. */
+export function requireUnexpired(claims: Claims, context: Omit<TimesContext, 'maxLifetimeSeconds'>): number {
   const exp = requireNumericDate(claims, 'exp')
   const skew = context.skewSeconds ?? CLOCK_SKEW_SECONDS
   if (context.now >= exp + skew) {
@@ -60,24 +100,31 @@ function requireUnexpired(claims: Claims, context: TimesContext): number {
   return Math.floor(exp)
 }
 
-/** §3, 5 and 6: neither `nbf` nor `iat` may lie in the future. */
-function requireBegun(claims: Claims, context: TimesContext): void {
-  const skew = context.skewSeconds ?? CLOCK_SKEW_SECONDS
-  for (const claim of ['nbf', 'iat'] as const) {
-    if (claims[claim] === undefined) continue
-    const time = requireNumericDate(claims, claim)
-    if (time <= context.now + skew) continue
-    throw new Refusal('assertion_not_yet_valid', {
-      claim,
-      received: time,
-      now: context.now,
-      secondsAhead: time - context.now,
-    })
-  }
+/**
+ * §3, 5 and 6: neither `nbf` nor `iat` may lie in the future. Throws Refusal `claim_malformed` or
+ * `assertion_not_yet_valid`.
+ */
+export function assertBegun(
+  claims: Claims,
+  claim: 'nbf' | 'iat',
+  context: Omit<TimesContext, 'maxLifetimeSeconds'>,
+): void {
+  if (claims[claim] === undefined) return
+  const time = requireNumericDate(claims, claim)
+  if (time <= context.now + (context.skewSeconds ?? CLOCK_SKEW_SECONDS)) return
+  throw new Refusal('assertion_not_yet_valid', {
+    claim,
+    received: time,
+    now: context.now,
+    secondsAhead: time - context.now,
+  })
 }
 
-/** §3, 4 and 6: an `exp` unreasonably far off, or an `iat` unreasonably old, measured as one life time. */
-function requireShortLife(claims: Claims, expiresAt: number, context: TimesContext): void {
+/**
+ * §3, 4 and 6: an `exp` unreasonably far off, or an `iat` unreasonably old, measured as one life time. Throws Refusal
+ * `claim_malformed` or `assertion_lifetime_too_long`.
+ */
+export function assertShortLife(claims: Claims, expiresAt: number, context: TimesContext): void {
   const issuedAt = claims.iat === undefined ? context.now : requireNumericDate(claims, 'iat')
   const limit = context.maxLifetimeSeconds
   const lifetime = expiresAt - issuedAt
@@ -92,12 +139,17 @@ function requireShortLife(claims: Claims, expiresAt: number, context: TimesConte
 /** RFC 7519 §2: a JSON number, possibly with a fraction. JSON lets 1e400 become Infinity. */
 function requireNumericDate(claims: Claims, name: 'exp' | 'nbf' | 'iat'): number {
   const value = claims[name]
-  if (typeof value === 'number' && value > 0 && value <= LATEST_NUMERIC_DATE) return value
+  if (isNumericDate(value)) return value
   throw new Refusal(
     'claim_malformed',
     { claim: name, received: shorten(value) },
     told(`${name} ${value === undefined ? 'is required and ' : ''}must be a number of seconds since 1970`),
   )
+}
+
+/** RFC 7519 §2, within reason. */
+export function isNumericDate(value: unknown): value is number {
+  return typeof value === 'number' && value > 0 && value <= LATEST_NUMERIC_DATE
 }
 
 /** What the caller is told besides. */

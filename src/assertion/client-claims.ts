@@ -1,5 +1,6 @@
 import { Refusal } from '../errors.ts'
-import { type Claims, findJti, requireAudience, requireTimes } from './claims.ts'
+import { type Claims, findJti, listTimeChecks, requireAudience, requireTimes, shorten } from './claims.ts'
+import type { ClaimCheck } from './explanation.ts'
 
 /** What a verified client assertion says. */
 export type ClientClaims = {
@@ -28,10 +29,53 @@ export function checkClientClaims(claims: Claims, context: ClientClaimsContext):
   assertSubject(claims, context)
   const audience = requireAudience(claims, context.audiences)
   const expiresAt = requireTimes(claims, context)
+  return { jti: requireJti(claims), expiresAt, audience }
+}
+
+/**
+ * The same checks in the same order, each by itself, for who wants to see them all. Without a context, which is who
+ * has signed, most are open.
+ */
+export function listClientChecks(
+  claims: Claims,
+  context: ClientClaimsContext | undefined,
+  now: number,
+): readonly ClaimCheck[] {
+  const { sub, aud, jti } = claims
+  return [
+    {
+      name: 'sub',
+      facts: {
+        received: sub === undefined ? null : shorten(sub),
+        expected: context?.names ?? [],
+        delegated: [],
+      },
+      run:
+        context &&
+        (() => {
+          assertSubject(claims, context)
+          return sub
+        }),
+    },
+    {
+      name: 'aud',
+      facts: { received: aud === undefined ? null : shorten(aud), expected: context?.audiences ?? [] },
+      run: context && (() => requireAudience(claims, context.audiences)),
+    },
+    ...listTimeChecks(claims, { maxLifetimeSeconds: context?.maxLifetimeSeconds, now }),
+    {
+      name: 'jti',
+      facts: { received: jti === undefined ? null : shorten(jti), isRequired: true },
+      run: () => requireJti(claims),
+    },
+  ]
+}
+
+/** §3, 7. Not asked for by the RFC; but this assertion stands for a password, and is sent as often as one. */
+function requireJti(claims: Claims): string {
   const jti = findJti(claims)
-  // Not asked for by the RFC; but this assertion stands for a password, and is sent as often as one.
   if (jti === undefined) throw new Refusal('jti_required')
-  return { jti, expiresAt, audience }
+  return jti
 }
 
 /** §3, 2B: the client itself. Also where a grant may leave `sub` out or name an end user. */

@@ -3,11 +3,17 @@ import type { Caller, CallerLookup } from '../database/queries/resource-server-k
 import { Refusal } from '../errors.ts'
 import { normalizeType, type UnverifiedJwt } from '../jwt/compact.ts'
 import { describeAccount, requireActiveAccount } from './account.ts'
-import { type ClientClaims, checkClientClaims } from './client-claims.ts'
+import {
+  type ClientClaims,
+  type ClientClaimsContext,
+  checkClientClaims,
+  listClientChecks,
+} from './client-claims.ts'
+import type { ExplainableKind } from './explain.ts'
 import type { AssertionKind, Verified, VerifyAssertion } from './verify.ts'
 
 /** draft-ietf-oauth-rfc7523bis: whoever types its assertions so is judged by the new rules alone. */
-const EXPLICIT_TYPE = 'client-authentication+jwt'
+export const EXPLICIT_TYPE = 'client-authentication+jwt'
 /** Rejecting the others is not recommended there: openid-client sends none, Authlib `JWT`. */
 const TYPES = [undefined, 'jwt', EXPLICIT_TYPE]
 /** Of a resource server's assertions; an account has its own limit (conformance D3). */
@@ -29,22 +35,32 @@ export type ClientVerifierOptions = {
  * draft-ietf-oauth-rfc7523bis). Whoever calls it must see to it that the `jti` is claimed.
  * Throws Refusal with one of the assertion's reasons, marked as one of client authentication.
  */
-export function createClientVerifier({ verifyAssertion, findIssuer, audiences }: ClientVerifierOptions) {
-  const kind: AssertionKind<Issuer, ClientClaims> = {
+export function createClientVerifier({ verifyAssertion, ...options }: ClientVerifierOptions) {
+  const kind = createClientKind(options)
+  return (assertion: string): Promise<VerifiedClient> =>
+    verifyAssertion(assertion, kind).catch(refuseAsClient)
+}
+
+/** What the client assertion of an account must be. */
+export function createClientKind({
+  findIssuer,
+  audiences,
+}: Omit<ClientVerifierOptions, 'verifyAssertion'>): ExplainableKind<ClientClaims> {
+  const contextOf = (jwt: UnverifiedJwt, issuer: Issuer, now: number): ClientClaimsContext => ({
+    names: [issuer.accountId, issuer.accountEmail],
+    audiences: audiencesFor(issuer, jwt, audiences),
+    maxLifetimeSeconds: issuer.assertionPolicy.maxLifetimeSeconds,
+    now,
+  })
+  return {
     types: TYPES,
     findIssuer: (jwt, issuer, now) => findIssuer({ issuer, kid: jwt.header.kid, subject: undefined, now }),
     requireActive: requireActiveAccount,
-    checkClaims: (jwt, { issuer }, now) =>
-      checkClientClaims(jwt.claims, {
-        names: [issuer.accountId, issuer.accountEmail],
-        audiences: audiencesFor(issuer, jwt, audiences),
-        maxLifetimeSeconds: issuer.assertionPolicy.maxLifetimeSeconds,
-        now,
-      }),
+    checkClaims: (jwt, { issuer }, now) => checkClientClaims(jwt.claims, contextOf(jwt, issuer, now)),
+    listClaimChecks: (jwt, signed, now) =>
+      listClientChecks(jwt.claims, signed && contextOf(jwt, signed.issuer, now), now),
     describe: describeAccount,
   }
-  return (assertion: string): Promise<VerifiedClient> =>
-    verifyAssertion(assertion, kind).catch(refuseAsClient)
 }
 
 export type CallerVerifierOptions = {

@@ -1,6 +1,15 @@
 import type { Issuer, IssuerKey } from '../database/queries/issuers.ts'
 import { Refusal } from '../errors.ts'
-import { type Claims, findJti, requireAudience, requireTimes, shorten, told } from './claims.ts'
+import {
+  type Claims,
+  findJti,
+  listTimeChecks,
+  requireAudience,
+  requireTimes,
+  shorten,
+  told,
+} from './claims.ts'
+import type { ClaimCheck } from './explanation.ts'
 import { mayActFor } from './subject.ts'
 
 /** What a verified assertion says. Times are NumericDates in whole seconds. */
@@ -39,9 +48,54 @@ export function checkGrantClaims(claims: Claims, context: GrantClaimsContext): G
   requireAudience(claims, audiencesFor(context))
   const { maxLifetimeSeconds } = context.issuer.assertionPolicy
   const expiresAt = requireTimes(claims, { ...context, maxLifetimeSeconds })
-  const jti = findJti(claims)
-  if (jti === undefined) assertMayLackJti(context)
+  const jti = requireJti(claims, context)
   return { subject, expiresAt, jti, scope: requireScope(claims) }
+}
+
+/**
+ * The same checks in the same order, each by itself, for who wants to see them all. Without a context, which is who
+ * has signed, most are open.
+ */
+export function listGrantChecks(
+  claims: Claims,
+  context: GrantClaimsContext | undefined,
+  now: number,
+): readonly ClaimCheck[] {
+  const { sub, aud, jti, scope } = claims
+  const issuer = context?.issuer
+  return [
+    {
+      name: 'sub',
+      facts: {
+        received: sub === undefined ? null : shorten(sub),
+        expected: issuer ? [issuer.accountId, issuer.accountEmail] : [],
+        delegated: issuer?.delegation?.subjects ?? [],
+      },
+      run: context && (() => requireSubject(claims, context)),
+    },
+    {
+      name: 'aud',
+      facts: {
+        received: aud === undefined ? null : shorten(aud),
+        expected: context ? audiencesFor(context) : [],
+      },
+      run: context && (() => requireAudience(claims, audiencesFor(context))),
+    },
+    ...listTimeChecks(claims, { maxLifetimeSeconds: issuer?.assertionPolicy.maxLifetimeSeconds, now }),
+    {
+      name: 'jti',
+      facts: {
+        received: jti === undefined ? null : shorten(jti),
+        isRequired: context && isJtiRequired(context),
+      },
+      run: context && (() => requireJti(claims, context)),
+    },
+    {
+      name: 'scope',
+      facts: { received: scope === undefined ? null : shorten(scope) },
+      run: () => requireScope(claims),
+    },
+  ]
 }
 
 /** §3, 2. The issuer itself, named by id or email, or somebody for whom it may act. */
@@ -69,9 +123,15 @@ function audiencesFor({ issuer, key, audiences }: GrantClaimsContext): readonly 
   return [audiences.issuer, audiences.tokenEndpoint, ...extra]
 }
 
-function assertMayLackJti({ issuer }: GrantClaimsContext): void {
-  if (issuer.assertionPolicy.requireJti || issuer.organizationSettings.requireJti)
-    throw new Refusal('jti_required')
+/** §3, 7: it may be absent unless account or organization want one. */
+function requireJti(claims: Claims, context: GrantClaimsContext): string | undefined {
+  const jti = findJti(claims)
+  if (jti === undefined && isJtiRequired(context)) throw new Refusal('jti_required')
+  return jti
+}
+
+function isJtiRequired({ issuer }: GrantClaimsContext): boolean {
+  return issuer.assertionPolicy.requireJti || issuer.organizationSettings.requireJti
 }
 
 /** RFC 8693 §4.2: one string. Any other type is refused, not ignored: a ceiling that was meant must not vanish. */

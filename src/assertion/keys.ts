@@ -25,18 +25,29 @@ export function requireCandidates(
   keys: readonly IssuerKey[],
   now: number,
 ): readonly [IssuerKey, ...IssuerKey[]] {
-  if (keys.length === 0) throw new Refusal('key_unknown')
-  const usable = keys.filter((key) => isUsable(key, now))
+  return requireFitting(jwt, requireUsable(keys, now))
+}
+
+/** Those that may be used now. Throws Refusal `key_unknown`, or what the state of the first one says. */
+export function requireUsable(keys: readonly IssuerKey[], now: number): readonly IssuerKey[] {
   const [first] = keys
-  if (usable.length === 0 && first !== undefined) throw unusable(first, now)
-  const [candidate, ...others] = usable.filter((key) =>
-    ALGORITHM_NAMES[key.algorithm].includes(jwt.header.alg),
-  )
+  if (first === undefined) throw new Refusal('key_unknown')
+  const usable = keys.filter((key) => isUsable(key, now))
+  if (usable.length === 0) throw unusable(first, now)
+  return usable
+}
+
+/** Those whose algorithm the header names. Throws Refusal `algorithm_mismatch`. */
+export function requireFitting(
+  jwt: UnverifiedJwt,
+  keys: readonly IssuerKey[],
+): readonly [IssuerKey, ...IssuerKey[]] {
+  const [candidate, ...others] = keys.filter((key) => ALGORITHM_NAMES[key.algorithm].includes(jwt.header.alg))
   if (candidate !== undefined) return [candidate, ...others]
   throw new Refusal('algorithm_mismatch', {
     received: jwt.header.alg.slice(0, 32),
-    expected: usable.map((key) => key.algorithm),
-    keyIds: usable.map((key) => key.id),
+    expected: keys.map((key) => key.algorithm),
+    keyIds: keys.map((key) => key.id),
   })
 }
 

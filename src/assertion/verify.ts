@@ -6,7 +6,7 @@ import { requireCandidates } from './keys.ts'
 import { createSignatureVerifier } from './signature.ts'
 
 /** Larger assertions are refused before any work is done on them. Two hundred extra claims still fit. */
-const MAX_ASSERTION_LENGTH = 16_384
+export const MAX_ASSERTION_LENGTH = 16_384
 /** Of `iss`, and of a `sub` that is looked up. */
 export const MAX_ISSUER_LENGTH = 320
 
@@ -57,21 +57,26 @@ export function createAssertionVerifier(clock: Clock): VerifyAssertion {
 }
 
 function parseAssertion(assertion: string, types: readonly (string | undefined)[]): UnverifiedJwt {
-  if (assertion.length > MAX_ASSERTION_LENGTH) {
-    throw new Refusal('assertion_too_large', { length: assertion.length, limit: MAX_ASSERTION_LENGTH })
-  }
+  assertSize(assertion)
   const jwt = parseCompact(assertion)
-  if (!types.includes(normalizeType(jwt.header.typ))) {
-    throw new Refusal('assertion_type_unexpected', {
-      received: jwt.header.typ?.slice(0, 100),
-      expected: types,
-    })
-  }
+  assertType(jwt, types)
   return jwt
 }
 
-/** RFC 7523 §3, 1: `iss` is needed before anything can be looked up. */
-function requireIssuerName(jwt: UnverifiedJwt): string {
+/** Throws Refusal `assertion_too_large`. */
+export function assertSize({ length }: string): void {
+  if (length <= MAX_ASSERTION_LENGTH) return
+  throw new Refusal('assertion_too_large', { length, limit: MAX_ASSERTION_LENGTH })
+}
+
+/** RFC 8725 §3.11. Throws Refusal `assertion_type_unexpected`. */
+export function assertType({ header: { typ } }: UnverifiedJwt, types: readonly (string | undefined)[]): void {
+  if (types.includes(normalizeType(typ))) return
+  throw new Refusal('assertion_type_unexpected', { received: typ?.slice(0, 100), expected: types })
+}
+
+/** RFC 7523 §3, 1: `iss` is needed before anything can be looked up. Throws Refusal `claim_malformed`. */
+export function requireIssuerName(jwt: UnverifiedJwt): string {
   const { iss } = jwt.claims
   if (isCleanText(iss, MAX_ISSUER_LENGTH) && iss !== '') return iss
   throw new Refusal('claim_malformed', { claim: 'iss' })

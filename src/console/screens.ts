@@ -48,6 +48,7 @@ import { askForSetUp, completeSetUp, showSetUp } from './screens/set-up.ts'
 import { askForSignIn, signIn } from './screens/sign-in.ts'
 import { signOut } from './screens/sign-out.ts'
 import { askForOrganization, beginSingleSignOn } from './screens/single-sign-on.ts'
+import { explainAssertion, showTryIt } from './screens/try-it.ts'
 import type { PlatformScreen, Route, Screen, SessionVisit, Visit } from './visit.ts'
 
 /** Before somebody has signed in. */
@@ -146,4 +147,6 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${GROUP}/edit`, 'groups:manage', saveGroup],
   ['GET', `${GROUP}/delete`, 'groups:manage', askToDeleteGroup],
   ['POST', `${GROUP}/delete`, 'groups:manage', deleteGroup],
+  ['GET', '/try-it', 'service_accounts:read', showTryIt],
+  ['POST', '/try-it', 'service_accounts:read', explainAssertion],
 ]

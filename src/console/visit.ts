@@ -1,3 +1,4 @@
+import type { ExplainRequest, Explanation } from '../assertion/explanation.ts'
 import type { OpenidProviders } from '../authentication/openid-provider.ts'
 import type { AuthenticationServices } from '../authentication/services.ts'
 import type { Session } from '../authentication/sessions.ts'
@@ -11,7 +12,11 @@ import type { Html } from './html.ts'
 
 export type ConsoleServices = AuthenticationServices &
   DirectoryServices &
-  SealingServices & { openid: OpenidProviders }
+  SealingServices & {
+    openid: OpenidProviders
+    /** How a token request with an assertion would end. Claims, issues and keeps nothing. */
+    explain: (request: ExplainRequest) => Promise<Explanation>
+  }
 
 /** A request for a page, or from a form of ours, as every screen sees it. */
 export type Visit = {

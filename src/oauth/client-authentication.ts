@@ -107,13 +107,17 @@ async function verify(
       return { ...proven, assertion: undefined, told, deprecated: undefined }
     }
     case 'private_key_jwt':
-      return toClient(await services.verifyClientAssertion(credentials.assertion), services.issuer)
+      return clientOf(await services.verifyClientAssertion(credentials.assertion), services.issuer)
     case 'Bearer':
       throw new Refusal('credentials_invalid', { method: credentials.method })
   }
 }
 
-function toClient({ issuer: account, key, claims }: VerifiedClient, issuer: string): AuthenticatedClient {
+/** The client that an assertion proves; `issuer` is ours. */
+export function clientOf(
+  { issuer: account, key, claims }: VerifiedClient,
+  issuer: string,
+): AuthenticatedClient {
   const { jti, expiresAt, audience } = claims
   return {
     account,

@@ -4,6 +4,7 @@ import { type PrivateDetail, Refusal } from '../errors.ts'
 import type { Nonces } from '../possession/nonces.ts'
 import type { ProofVerifier, VerifiedProof } from '../possession/proof.ts'
 import type { Binding, GrantDecision } from '../tokens/issue.ts'
+import type { Sender } from './grants/sender.ts'
 
 export type SenderConstraintServices = {
   tokenEndpoint: string
@@ -34,7 +35,10 @@ export function readPossession(req: Request, services: SenderConstraintServices)
  * of both at most: resource servers look for one.
  * Throws Refusal `proof_required`, `binding_unsupported` or `binding_ambiguous`. Pure.
  */
-export function bindToken(decision: GrantDecision, { proof, certificate }: Possession): Binding {
+export function bindToken(
+  decision: Sender & Pick<GrantDecision, 'target' | 'requiresProof'>,
+  { proof, certificate }: Possession,
+): Binding {
   const { target, requiresProof } = decision
   const isChecked = (constraint: SenderConstraint) =>
     target.resourceServer.senderConstraints.includes(constraint)
@@ -52,6 +56,6 @@ export function bindToken(decision: GrantDecision, { proof, certificate }: Posse
 }
 
 /** For the trail: the account is known by now. */
-function senderOf({ accountId, accountName, organizationId, keyId }: GrantDecision): PrivateDetail {
+function senderOf({ accountId, accountName, organizationId, keyId }: Sender): PrivateDetail {
   return { accountId, accountName, organizationId, keyId }
 }

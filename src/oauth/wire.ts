@@ -203,6 +203,12 @@ function asClientError(wire: WireError, reason: Reason): WireError {
   }
 }
 
+/** What the caller is told of a refusal, for who looks at both sides. */
+export function tellOf(refusal: Refusal): WireError {
+  const wire = toWireErrorOf(refusal)
+  return { ...wire, description: refusal.told.hint ?? wire.description }
+}
+
 /** Writes the answer of a refusal: RFC 6749 §5.2, never cached, with the challenge where one is due. */
 export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
   const { scheme, hint, retryAfterSeconds, allowedMethods, quota, dpopNonce } = refusal.told

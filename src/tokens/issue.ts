@@ -155,9 +155,13 @@ function draftOpaque(): Draft {
   return { digest: digestSecret(token), signingAlgorithm: null, finish: async () => token }
 }
 
-function requireRecorded(
-  { outcome }: GrantOutcome,
-  decision: GrantDecision,
+/** Throws Refusal as `issueToken` does for a grant that was not recorded. */
+export function requireRecorded(
+  { outcome }: Pick<GrantOutcome, 'outcome'>,
+  decision: Pick<
+    GrantDecision,
+    'accountId' | 'accountName' | 'organizationId' | 'keyId' | 'assertion' | 'told'
+  >,
   quota: QuotaState | undefined,
 ): void {
   const { accountId, accountName, organizationId, keyId, assertion, told } = decision

@@ -57,6 +57,8 @@ const NEEDED: Record<string, string> = {
   'POST /groups/:grp/edit': 'groups:manage',
   'GET /groups/:grp/delete': 'groups:manage',
   'POST /groups/:grp/delete': 'groups:manage',
+  'GET /try-it': 'service_accounts:read',
+  'POST /try-it': 'service_accounts:read',
 }
 const NEEDED_ON_THE_PLATFORM: Record<string, string> = {
   'GET /organizations': 'organizations:read',

@@ -14,6 +14,8 @@ export const WRENCH: Html = html`<span class="wrench" title="Service account"><s
 </svg><span class="hidden">Service account</span></span>`
 
 export const CHECK_ICON: Html = icon(html`<path d="m3.5 8.5 3 3 6-7"/>`)
+export const CROSS_ICON: Html = icon(html`<path d="m4.5 4.5 7 7M11.5 4.5l-7 7"/>`)
+export const DASH_ICON: Html = icon(html`<path d="M4.5 8h7"/>`)
 export const WARNING_ICON: Html = icon(
   html`<path d="M8 2.2 14.5 13.5h-13L8 2.2Z"/><path d="M8 6.5v3M8 11.4v.1"/>`,
 )

@@ -31,12 +31,7 @@ export async function decide(
     return {
       subject: claims.subject,
       roles: issuer.roles,
-      target: findTarget(
-        issuer,
-        claims.subject,
-        findAll(form, 'resource'),
-        requestedScope(formScope, claims.scope),
-      ),
+      target: findTarget(issuer, claims, findAll(form, 'resource'), formScope),
       assertion: { jti: claims.jti, expiresAt: claims.expiresAt },
       told: {},
       tokenRequestsPerMinute: issuer.tokenRequestsPerMinute,
@@ -45,13 +40,17 @@ export async function decide(
   })
 }
 
-/** For an end user the account may do no more than its delegation says. */
-function findTarget(
+/**
+ * What a verified assertion gets, with the resources and the scope of its form. For an end user the account may do no
+ * more than its delegation says. Throws Refusal `scope_…` or `target_…`.
+ */
+export function findTarget(
   issuer: VerifiedGrant['issuer'],
-  subject: string,
+  { subject, scope: ceiling }: Pick<VerifiedGrant['claims'], 'subject' | 'scope'>,
   resources: readonly string[],
-  scope: readonly string[] | undefined,
+  formScope: string | undefined,
 ): Target {
+  const scope = requestedScope(formScope, ceiling)
   if (subject === issuer.accountId) return resolveTarget(issuer.access, resources, scope)
   assertWithoutGroups(scope)
   return resolveTarget(limitToDelegation(issuer.access, issuer.delegation), resources, scope)
