@@ -40,18 +40,20 @@ const flag = z
   .enum(['true', 'false', '1', '0'], { error: 'must be true or false' })
   .transform((text) => text === 'true' || text === '1')
 
-/** Every setting: its variable, its form and its default. `check-config` and the docs are made from this. */
+/** Every setting: its variable, its form and its default. `check-config` and docs/operations.md are made from this. */
 export const SETTINGS = {
   COUNTERSIGN_PORT: port.default(8080).describe('TCP port of the HTTP server; 0 takes any free one'),
   COUNTERSIGN_HOST: z
     .string()
     .default('127.0.0.1')
-    .describe('address to listen on; 0.0.0.0 in the container image'),
+    .describe('address to listen on, for requests and metrics; 0.0.0.0 in the container image'),
   COUNTERSIGN_ISSUER: z
     .string()
     .superRefine(checkIssuer)
     .optional()
-    .describe('issuer identifier, default http://localhost:<port>; never taken from a request'),
+    .describe(
+      'issuer identifier, default http://localhost:<port>; never taken from a request. Changing it ends the tokens issued under the old one',
+    ),
   DATABASE_URL: z
     .string()
     .superRefine(checkDatabaseUrl)
@@ -61,7 +63,7 @@ export const SETTINGS = {
     ),
   COUNTERSIGN_DATABASE_POOL_SIZE: wholeNumber('a number of connections', 3, 200)
     .default(10)
-    .describe('connections to PostgreSQL'),
+    .describe('connections to PostgreSQL: half for tokens and introspection, half for everything else'),
   COUNTERSIGN_DATA_DIR: z
     .string()
     .min(1)
@@ -70,7 +72,13 @@ export const SETTINGS = {
   COUNTERSIGN_MIGRATE: flag
     .default(false)
     .describe('apply pending migrations at start (the embedded database always does)'),
-  COUNTERSIGN_KEYS_DIR: z.string().min(1).default('./keys').describe('folder of this installation’s secrets'),
+  COUNTERSIGN_KEYS_DIR: z
+    .string()
+    .min(1)
+    .default('./keys')
+    .describe(
+      'folder of this installation’s secrets; the key-encryption key is in it unless it is set otherwise',
+    ),
   COUNTERSIGN_KEY_ENCRYPTION_KEY: z
     .string()
     .optional()
@@ -80,11 +88,13 @@ export const SETTINGS = {
     .min(1)
     .optional()
     .describe('file that holds it instead, one key on a line'),
-  COUNTERSIGN_METRICS_PORT: port.optional().describe('TCP port of the Prometheus metrics, off by default'),
+  COUNTERSIGN_METRICS_PORT: port
+    .optional()
+    .describe('TCP port of the Prometheus metrics at /metrics, off by default'),
   COUNTERSIGN_LOG_LEVEL: z
     .enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` })
     .default('info')
-    .describe('least severity that is logged'),
+    .describe('least severity that is logged: fatal, error, warn, info, debug, trace or silent'),
   COUNTERSIGN_TRUSTED_PROXIES: z
     .string()
     .default('')
@@ -95,7 +105,9 @@ export const SETTINGS = {
         .filter((part) => part !== ''),
     )
     .superRefine(checkProxies)
-    .describe('addresses and subnets of reverse proxies, separated by commas'),
+    .describe(
+      'addresses and subnets of reverse proxies whose X-Forwarded headers are believed, separated by commas',
+    ),
   COUNTERSIGN_CLIENT_CERTIFICATE_HEADER: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, 'must be the name of a header, such as Client-Cert')
@@ -106,11 +118,11 @@ export const SETTINGS = {
     ),
   COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS: days(2)
     .default(30)
-    .describe('how long the records of issued tokens are kept'),
-  COUNTERSIGN_AUDIT_RETENTION_DAYS: days(1).default(400).describe('how long audit events are kept'),
+    .describe('days that the records of issued tokens are kept, at least 2'),
+  COUNTERSIGN_AUDIT_RETENTION_DAYS: days(1).default(400).describe('days that audit events are kept'),
   COUNTERSIGN_SIGNING_KEY_ROTATION_DAYS: days(1)
     .default(90)
-    .describe('how long a signing key signs before the next one takes its place'),
+    .describe('days that a signing key signs before the next one takes its place'),
 } as const
 
 /** The environment by name; `undefined` and the empty string both mean «not set». */
