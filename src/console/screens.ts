@@ -43,6 +43,13 @@ import {
   disableAccount,
   enableAccount,
 } from './screens/service-account-end.ts'
+import {
+  askToRevokeAll,
+  askToRevokeToken,
+  listTokens,
+  revokeAll,
+  revokeToken,
+} from './screens/service-account-tokens.ts'
 import { listServiceAccounts } from './screens/service-accounts.ts'
 import { askForSetUp, completeSetUp, showSetUp } from './screens/set-up.ts'
 import { askForSignIn, signIn } from './screens/sign-in.ts'
@@ -93,6 +100,7 @@ export const PLATFORM: readonly PlatformScreen[] = [
 const ACCOUNTS = '/service-accounts'
 const ACCOUNT = `${ACCOUNTS}/:acc`
 const KEYS = `${ACCOUNT}/keys`
+const TOKENS = `${ACCOUNT}/tokens`
 const KEY = `${KEYS}/:key`
 const ROLES = '/roles'
 const ROLE = `${ROLES}/:role`
@@ -112,6 +120,11 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${ACCOUNT}/enable`, 'service_accounts:manage', enableAccount],
   ['GET', `${ACCOUNT}/delete`, 'service_accounts:manage', askToDelete],
   ['POST', `${ACCOUNT}/delete`, 'service_accounts:manage', deleteAccount],
+  ['GET', TOKENS, 'service_accounts:read', listTokens],
+  ['GET', `${TOKENS}/revoke`, 'service_accounts:manage', askToRevokeAll],
+  ['POST', `${TOKENS}/revoke`, 'service_accounts:manage', revokeAll],
+  ['GET', `${TOKENS}/:tok/revoke`, 'service_accounts:manage', askToRevokeToken],
+  ['POST', `${TOKENS}/:tok/revoke`, 'service_accounts:manage', revokeToken],
   ['GET', `${ACCOUNT}/audit`, 'audit:read', showAccountAudit],
   ['GET', KEYS, 'service_accounts:read', listKeys],
   ['GET', `${KEYS}/new`, 'service_accounts:manage', chooseKey],

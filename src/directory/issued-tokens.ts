@@ -2,15 +2,16 @@ import type { Trx } from '../database/connect.ts'
 import { updateAccount } from '../database/queries/accounts.ts'
 import {
   findGrantRecord,
+  findLiveToken,
+  type LiveToken,
   listLiveTokens,
   revokeToken as markRevoked,
 } from '../database/queries/grant-records.ts'
-import type { GrantRecordRow } from '../database/tables.ts'
 import { transact, transactEnding } from '../database/transaction.ts'
 import type { Actor, RequestFacts } from './actor.ts'
 import { type AuditActor, changesBetween, recordChanges } from './audit.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { notFound } from './reach.ts'
+import { requireFound } from './reach.ts'
 import { type AccountPath, getServiceAccount, lockServiceAccount } from './service-account-reach.ts'
 import type { DirectoryServices } from './services.ts'
 
@@ -22,9 +23,27 @@ export async function listTokens(
   actor: Actor,
   path: AccountPath,
   request: PageRequest,
-): Promise<Listing<GrantRecordRow>> {
+): Promise<Listing<LiveToken>> {
   const { account } = await getServiceAccount(db, actor, path)
   return readPage(request, (page) => listLiveTokens(db, account.id, { now: clock.now(), ...page }))
+}
+
+/**
+ * A token that is good now; undefined for one that has ended. Throws Refusal `resource_not_found` for one that the
+ * account never got, or long ago.
+ */
+export async function getLiveToken(
+  { db, clock }: Services,
+  actor: Actor,
+  path: AccountPath,
+  tokenId: string,
+): Promise<LiveToken | undefined> {
+  const { account } = await getServiceAccount(db, actor, path)
+  const now = clock.now()
+  const token = await findLiveToken(db, account.id, tokenId, now)
+  if (token !== undefined) return token
+  requireFound(await findGrantRecord(db, account.id, tokenId, now), 'token', tokenId)
+  return undefined
 }
 
 /**
@@ -42,7 +61,7 @@ export async function revokeToken(
     const { organization, account } = await lockServiceAccount(trx, actor, path)
     if (await revoke(trx, actor, { accountId: account.id, organizationId: organization.id, tokenId }, now))
       return
-    if ((await findGrantRecord(trx, account.id, tokenId, now)) === undefined) throw notFound('token', tokenId)
+    requireFound(await findGrantRecord(trx, account.id, tokenId, now), 'token', tokenId)
   })
 }
 

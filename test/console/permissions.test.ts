@@ -22,6 +22,11 @@ const NEEDED: Record<string, string> = {
   'POST /service-accounts/:acc/enable': 'service_accounts:manage',
   'GET /service-accounts/:acc/delete': 'service_accounts:manage',
   'POST /service-accounts/:acc/delete': 'service_accounts:manage',
+  'GET /service-accounts/:acc/tokens': 'service_accounts:read',
+  'GET /service-accounts/:acc/tokens/revoke': 'service_accounts:manage',
+  'POST /service-accounts/:acc/tokens/revoke': 'service_accounts:manage',
+  'GET /service-accounts/:acc/tokens/:tok/revoke': 'service_accounts:manage',
+  'POST /service-accounts/:acc/tokens/:tok/revoke': 'service_accounts:manage',
   'GET /service-accounts/:acc/audit': 'audit:read',
   'GET /service-accounts/:acc/keys': 'service_accounts:read',
   'GET /service-accounts/:acc/keys/new': 'service_accounts:manage',
@@ -86,9 +91,17 @@ async function furnish(fixture: Fixture): Promise<Place> {
   const path = `/organizations/${fixture.organizationId}`
   const role = await must(server.api('POST', `${path}/roles`, { name: 'Bookkeeping' }))
   const group = await must(server.api('POST', `${path}/groups`, { name: 'Northern branch' }))
+  await fixture.getToken()
+  const { items: tokens } = await must(server.api('GET', `${fixture.accountPath}/tokens`))
   return {
     ...fixture,
-    ids: { ':acc': fixture.accountId, ':key': fixture.keyId, ':role': role.id, ':grp': group.id },
+    ids: {
+      ':acc': fixture.accountId,
+      ':key': fixture.keyId,
+      ':role': role.id,
+      ':grp': group.id,
+      ':tok': tokens[0].id,
+    },
   }
 }
 

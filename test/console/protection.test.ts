@@ -27,7 +27,10 @@ beforeAll(async () => {
   const group = await must(server.api('POST', `${path}/groups`, named))
   const group_access = [{ group_id: group.id, access: 'manager' }]
   await must(server.api('PATCH', fixture.accountPath, { role_ids: [role.id], group_access }))
+  await fixture.getToken()
+  const { items: tokens } = await must(server.api('GET', `${fixture.accountPath}/tokens`))
   ids = {
+    ':tok': tokens[0].id,
     ':acc': fixture.accountId,
     ':key': fixture.keyId,
     ':ses': `ses_${'0'.repeat(36)}`,

@@ -9,6 +9,7 @@ import { tabs } from './tabs.ts'
 const PAGES = [
   { label: 'Overview', path: '', permission: 'service_accounts:read' },
   { label: 'Keys', path: '/keys', permission: 'service_accounts:read' },
+  { label: 'Tokens', path: '/tokens', permission: 'service_accounts:read' },
   { label: 'Audit', path: '/audit', permission: 'audit:read' },
 ] as const
 

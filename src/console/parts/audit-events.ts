@@ -3,7 +3,7 @@ import type { AuditAction } from '../../directory/audit.ts'
 import { TOKEN_ISSUED, type TrailEntry } from '../../directory/audit-trail.ts'
 import { type Content, type Html, html, NOTHING } from '../html.ts'
 import { may, type OrganizationVisit } from '../visit.ts'
-import { copyable } from './copy.ts'
+import { copyable, shorten } from './copy.ts'
 import { facts } from './facts.ts'
 import { count, exactTime, relativeTime } from './time.ts'
 
@@ -221,9 +221,4 @@ function drawChange(was: unknown, is: unknown): Html {
 
 function toText(value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
-}
-
-/** Both ends say which it is. */
-function shorten(id: string): string {
-  return id.length <= 16 ? id : `${id.slice(0, 8)}…${id.slice(-6)}`
 }

@@ -18,3 +18,8 @@ export function copyButton(value: string, label: string): Html {
 export function codeBlock(code: string, label: string): Html {
   return html`<div class="code-block"><pre tabindex="0" aria-label="${label}"><code>${code}</code></pre>${copyButton(code, label)}</div>`
 }
+
+/** An id where there is little room: both ends say which it is. */
+export function shorten(id: string): string {
+  return id.length <= 16 ? id : `${id.slice(0, 8)}…${id.slice(-6)}`
+}

@@ -4,7 +4,7 @@ import { getServiceAccount } from '../../directory/service-account-reach.ts'
 import { type Html, html } from '../html.ts'
 import { accountHeader } from '../parts/account-header.ts'
 import { apiDisclosure } from '../parts/api.ts'
-import { copyable } from '../parts/copy.ts'
+import { copyable, shorten } from '../parts/copy.ts'
 import { emptyState } from '../parts/empty.ts'
 import { linkButton } from '../parts/page-header.ts'
 import { pageOf, paging } from '../parts/paging.ts'
@@ -99,9 +99,4 @@ function drawTable(keys: readonly KeyRow[], here: string, now: number): Html {
       time(key.lastUsedAt, now),
     ]),
   })
-}
-
-/** Both ends say which it is. */
-function shorten(id: string): string {
-  return id.length <= 16 ? id : `${id.slice(0, 8)}…${id.slice(-6)}`
 }

@@ -313,18 +313,34 @@ export async function findTokens(
   }
 }
 
+/** The record of a token that is good now, and what people call its key and whom it is for. */
+export type LiveToken = GrantRecordRow & {
+  keyName: string
+  resourceServerName: string
+  resourceServerIdentifier: string
+}
+
 /** An account's tokens that are good now, newest first, older than the cursor when one is given. */
 export function listLiveTokens(
   db: Kysely<Database>,
   accountId: string,
   page: { now: number; limit: number; before: string | undefined },
-): Promise<GrantRecordRow[]> {
-  return liveTokens(db, accountId, page.now)
-    .selectAll('g')
+): Promise<LiveToken[]> {
+  return namedLiveTokens(db, accountId, page.now)
     .$if(page.before !== undefined, (query) => query.where('g.id', '<', page.before ?? ''))
     .orderBy('g.id', 'desc')
     .limit(page.limit)
     .execute()
+}
+
+/** One of them. `now` in milliseconds. */
+export function findLiveToken(
+  db: Kysely<Database>,
+  accountId: string,
+  tokenId: string,
+  now: number,
+): Promise<LiveToken | undefined> {
+  return namedLiveTokens(db, accountId, now).where('g.id', '=', tokenId).executeTakeFirst()
 }
 
 /** How many tokens of an account are good now, and from how many addresses they were got. */
@@ -377,6 +393,17 @@ export async function revokeToken(
     .where('assertionExpiresAt', '>=', new Date(now - LOOK_BACK_MILLISECONDS))
     .returningAll()
     .executeTakeFirst()
+}
+
+function namedLiveTokens(db: Kysely<Database>, accountId: string, now: number) {
+  return liveTokens(db, accountId, now)
+    .innerJoin('resourceServers as rs', 'rs.id', 'g.resourceServerId')
+    .selectAll('g')
+    .select([
+      'k.name as keyName',
+      'rs.name as resourceServerName',
+      'rs.identifier as resourceServerIdentifier',
+    ])
 }
 
 function liveTokens(db: Kysely<Database>, accountId: string, now: number) {
