@@ -14,6 +14,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Service accounts', path: '/service-accounts', permission: 'service_accounts:read' },
   { label: 'Roles', path: '/roles', permission: 'roles:read' },
   { label: 'Groups', path: '/groups', permission: 'groups:read' },
+  { label: 'Administrators', path: '/administrators', permission: 'administrators:read' },
   { label: 'Try it', path: '/try-it', permission: 'service_accounts:read' },
 ]
 

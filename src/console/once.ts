@@ -27,16 +27,18 @@ export async function isFirstSending({ services, session, form, now }: SessionVi
   return claimUse(services.db, { owner: session.record.id, digest, expiresAt })
 }
 
-/** What a reload of a page with a secret shows instead of it. */
-export function sentBefore(back: { label: string; to: string }): Reply {
+/** What a reload of a page with a secret shows instead of it. `remedy` is for who has not stored the secret. */
+export function sentBefore(
+  back: { label: string; to: string },
+  remedy = 'If you have not stored it, delete the key and make another one.',
+): Reply {
   return {
     status: 409,
     page: {
       title: 'Sent before',
       content: html`${pageHeader({
         title: 'This form was sent before',
-        purpose:
-          'What it made was shown then, once, and is not shown again. If you have not stored it, delete the key and make another one.',
+        purpose: `What it made was shown then, once, and is not shown again. ${remedy}`,
       })}
 <p>${linkButton(back.label, back.to)}</p>`,
     },

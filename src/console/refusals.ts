@@ -17,6 +17,7 @@ const SPECIFIC: readonly Reason[] = [
   'identifier_taken',
   'name_taken',
   'role_in_use',
+  'last_owner',
   'key_limit_reached',
   'built_in_protected',
   'private_key_given',

@@ -1,4 +1,25 @@
+import { showAdministrator } from './screens/administrator.ts'
+import {
+  editAdministratorAccess,
+  saveAdministratorAccess,
+  showAdministratorAccess,
+} from './screens/administrator-access.ts'
+import {
+  askToDeleteAdministrator,
+  askToDisableAdministrator,
+  deleteAdministrator,
+  disableAdministrator,
+  enableAdministrator,
+} from './screens/administrator-end.ts'
+import { askToReset, resetAdministrator } from './screens/administrator-reset.ts'
+import {
+  endAdministratorSession,
+  endAdministratorSessions,
+  showAdministratorSessions,
+} from './screens/administrator-sessions.ts'
+import { listAdministrators } from './screens/administrators.ts'
 import { askForCode, giveCode } from './screens/code.ts'
+import { editAdministrator, saveAdministrator } from './screens/edit-administrator.ts'
 import { createGroup, editGroup, saveGroup, showNewGroup } from './screens/edit-group.ts'
 import { createRole, editRole, saveRole, showNewRole } from './screens/edit-role.ts'
 import { editServiceAccount, saveServiceAccount } from './screens/edit-service-account.ts'
@@ -9,6 +30,7 @@ import { acceptInvitation, askForInvitation, showInvitation } from './screens/in
 import { saveKey, showKey } from './screens/key.ts'
 import { askToDeleteKey, askToDisableKey, deleteKey, disableKey, enableKey } from './screens/key-end.ts'
 import { listKeys } from './screens/keys.ts'
+import { inviteAdministrator, showNewAdministrator } from './screens/new-administrator.ts'
 import {
   chooseKey,
   createApiToken,
@@ -106,6 +128,8 @@ const ROLES = '/roles'
 const ROLE = `${ROLES}/:role`
 const GROUPS = '/groups'
 const GROUP = `${GROUPS}/:grp`
+const ADMINISTRATORS = '/administrators'
+const ADMINISTRATOR = `${ADMINISTRATORS}/:adm`
 
 /** Pages of an organization, below `/organizations/:org`, and the permission that each takes. */
 export const SCREENS: readonly Screen[] = [
@@ -162,4 +186,23 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${GROUP}/delete`, 'groups:manage', deleteGroup],
   ['GET', '/try-it', 'service_accounts:read', showTryIt],
   ['POST', '/try-it', 'service_accounts:read', explainAssertion],
+  ['GET', ADMINISTRATORS, 'administrators:read', listAdministrators],
+  ['GET', `${ADMINISTRATORS}/new`, 'administrators:manage', showNewAdministrator],
+  ['POST', `${ADMINISTRATORS}/new`, 'administrators:manage', inviteAdministrator],
+  ['GET', ADMINISTRATOR, 'administrators:read', showAdministrator],
+  ['GET', `${ADMINISTRATOR}/edit`, 'administrators:manage', editAdministrator],
+  ['POST', `${ADMINISTRATOR}/edit`, 'administrators:manage', saveAdministrator],
+  ['GET', `${ADMINISTRATOR}/access`, 'administrators:read', showAdministratorAccess],
+  ['GET', `${ADMINISTRATOR}/access/edit`, 'administrators:manage', editAdministratorAccess],
+  ['POST', `${ADMINISTRATOR}/access/edit`, 'administrators:manage', saveAdministratorAccess],
+  ['GET', `${ADMINISTRATOR}/sessions`, 'administrators:read', showAdministratorSessions],
+  ['POST', `${ADMINISTRATOR}/sessions/end`, 'administrators:manage', endAdministratorSessions],
+  ['POST', `${ADMINISTRATOR}/sessions/:ses/end`, 'administrators:manage', endAdministratorSession],
+  ['GET', `${ADMINISTRATOR}/reset`, 'administrators:manage', askToReset],
+  ['POST', `${ADMINISTRATOR}/reset`, 'administrators:manage', resetAdministrator],
+  ['GET', `${ADMINISTRATOR}/disable`, 'administrators:manage', askToDisableAdministrator],
+  ['POST', `${ADMINISTRATOR}/disable`, 'administrators:manage', disableAdministrator],
+  ['POST', `${ADMINISTRATOR}/enable`, 'administrators:manage', enableAdministrator],
+  ['GET', `${ADMINISTRATOR}/delete`, 'administrators:manage', askToDeleteAdministrator],
+  ['POST', `${ADMINISTRATOR}/delete`, 'administrators:manage', deleteAdministrator],
 ]

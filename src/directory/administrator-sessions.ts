@@ -1,4 +1,9 @@
-import { endSession as endOne, endSessions, listLiveSessions } from '../database/queries/sessions.ts'
+import {
+  countLiveSessions,
+  endSession as endOne,
+  endSessions,
+  listLiveSessions,
+} from '../database/queries/sessions.ts'
 import type { SessionRow } from '../database/tables.ts'
 import { transact } from '../database/transaction.ts'
 import type { Actor } from './actor.ts'
@@ -30,6 +35,16 @@ export async function listSessions(
   return readPage(request, (page) =>
     listLiveSessions(db, administrator.id, { ...page, ...livenessAt(clock.now()) }),
   )
+}
+
+/** How many live sessions an administrator has. Throws Refusal `resource_not_found`. */
+export async function countSessions(
+  { db, clock }: Services,
+  actor: Actor,
+  path: AccountPath,
+): Promise<number> {
+  const { administrator } = await getAdministrator(db, actor, path)
+  return countLiveSessions(db, administrator.id, livenessAt(clock.now()))
 }
 
 /**

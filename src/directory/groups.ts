@@ -4,6 +4,7 @@ import {
   type GroupMember,
   insertGroup,
   listGroupMembers,
+  listGroupsById,
   lockGroup,
   listGroups as queryGroups,
   updateGroup as storeChanges,
@@ -46,6 +47,17 @@ export async function listGroups(
 ): Promise<Listing<GroupRow>> {
   const { id } = await getOrganization(db, actor, organizationId)
   return readPage(request, (page) => queryGroups(db, id, page))
+}
+
+/** Those of the groups that are the organization's, newest first. Throws Refusal `resource_not_found` for the organization. */
+export async function nameGroups(
+  { db }: Pick<DirectoryServices, 'db'>,
+  actor: Actor,
+  organizationId: string,
+  ids: readonly string[],
+): Promise<GroupRow[]> {
+  const { id } = await getOrganization(db, actor, organizationId)
+  return listGroupsById(db, id, ids)
 }
 
 /** One group. Throws Refusal `resource_not_found`. */

@@ -1,8 +1,8 @@
-import type { Trx } from '../database/connect.ts'
+import type { Db, Trx } from '../database/connect.ts'
 import { lockOrganization } from '../database/queries/organizations.ts'
 import { listActiveHolders } from '../database/queries/permissions.ts'
 import { findBuiltInResourceServer } from '../database/queries/resource-servers.ts'
-import { hasActiveHolder } from '../database/queries/roles.ts'
+import { listActiveRoleHolders } from '../database/queries/roles.ts'
 import type { OrganizationRow } from '../database/tables.ts'
 import { Refusal } from '../errors.ts'
 import { OWNER_ROLE } from './built-in-roles.ts'
@@ -34,10 +34,28 @@ export async function keepingAnOwner<Result>(
   )
 }
 
+/** Whether an account is the one owner that its organization has: it cannot be disabled, deleted or deprived of that. */
+export async function isLastOwner(
+  db: Db,
+  organization: Pick<OrganizationRow, 'id' | 'isOperator'>,
+  accountId: string,
+): Promise<boolean> {
+  const owners = await listOwners(db, organization, 2)
+  return owners.length === 1 && owners[0] === accountId
+}
+
 async function hasOwner(trx: Trx, organization: OrganizationRow): Promise<boolean> {
-  if (!organization.isOperator) return hasActiveHolder(trx, organization.id, OWNER_ROLE)
-  const builtIn = await findBuiltInResourceServer(trx)
-  if (builtIn === undefined) return false
+  return (await listOwners(trx, organization, 1)).length > 0
+}
+
+async function listOwners(
+  db: Db,
+  organization: Pick<OrganizationRow, 'id' | 'isOperator'>,
+  limit: number,
+): Promise<string[]> {
+  if (!organization.isOperator) return listActiveRoleHolders(db, organization.id, OWNER_ROLE, limit)
+  const builtIn = await findBuiltInResourceServer(db)
+  if (builtIn === undefined) return []
   const ownership = { resourceServerId: builtIn.id, permission: OWNER_PERMISSION }
-  return (await listActiveHolders(trx, organization.id, ownership)).length > 0
+  return (await listActiveHolders(db, organization.id, ownership)).map(({ id }) => id)
 }

@@ -1,5 +1,6 @@
 import type { Trx } from '../database/connect.ts'
 import type { DirectPermission } from '../database/queries/access.ts'
+import { listRoleNames } from '../database/queries/account-health.ts'
 import { shareOrganization } from '../database/queries/organizations.ts'
 import {
   addRolePermissions,
@@ -57,6 +58,15 @@ export async function listRoles(
 ): Promise<Listing<Role>> {
   const { id } = await getOrganization(db, actor, organizationId)
   return readPage(request, (page) => queryRoles(db, id, page))
+}
+
+/** Names of the roles that these accounts have, by id. The accounts must be ones that the actor was given. */
+export async function nameRoles(
+  { db }: Pick<DirectoryServices, 'db'>,
+  accounts: readonly { roleIds: readonly string[] }[],
+): Promise<Map<string, string>> {
+  const ids = [...new Set(accounts.flatMap(({ roleIds }) => roleIds))]
+  return new Map((await listRoleNames(db, ids)).map(({ id, name }) => [id, name]))
 }
 
 /** One role. Throws Refusal `resource_not_found`. */

@@ -4,7 +4,7 @@ import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissio
 import { type ConsoleClient, createConsoleClient } from '../support/console-client.ts'
 import { builtInRoleId, createOrganization, managementServerId } from '../support/management.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
-import { createAdministrator, type TestAdministrator } from '../support/sign-in.ts'
+import { createAdministrator, signIn, type TestAdministrator } from '../support/sign-in.ts'
 
 /**
  * What each page of an organization needs, written down a second time: a screen that is added, or whose
@@ -64,6 +64,25 @@ const NEEDED: Record<string, string> = {
   'POST /groups/:grp/delete': 'groups:manage',
   'GET /try-it': 'service_accounts:read',
   'POST /try-it': 'service_accounts:read',
+  'GET /administrators': 'administrators:read',
+  'GET /administrators/new': 'administrators:manage',
+  'POST /administrators/new': 'administrators:manage',
+  'GET /administrators/:adm': 'administrators:read',
+  'GET /administrators/:adm/edit': 'administrators:manage',
+  'POST /administrators/:adm/edit': 'administrators:manage',
+  'GET /administrators/:adm/access': 'administrators:read',
+  'GET /administrators/:adm/access/edit': 'administrators:manage',
+  'POST /administrators/:adm/access/edit': 'administrators:manage',
+  'GET /administrators/:adm/sessions': 'administrators:read',
+  'POST /administrators/:adm/sessions/end': 'administrators:manage',
+  'POST /administrators/:adm/sessions/:ses/end': 'administrators:manage',
+  'GET /administrators/:adm/reset': 'administrators:manage',
+  'POST /administrators/:adm/reset': 'administrators:manage',
+  'GET /administrators/:adm/disable': 'administrators:manage',
+  'POST /administrators/:adm/disable': 'administrators:manage',
+  'POST /administrators/:adm/enable': 'administrators:manage',
+  'GET /administrators/:adm/delete': 'administrators:manage',
+  'POST /administrators/:adm/delete': 'administrators:manage',
 }
 const NEEDED_ON_THE_PLATFORM: Record<string, string> = {
   'GET /organizations': 'organizations:read',
@@ -93,6 +112,9 @@ async function furnish(fixture: Fixture): Promise<Place> {
   const group = await must(server.api('POST', `${path}/groups`, { name: 'Northern branch' }))
   await fixture.getToken()
   const { items: tokens } = await must(server.api('GET', `${fixture.accountPath}/tokens`))
+  const administrator = await createAdministrator(server, fixture.organizationId)
+  const browser = await signIn(server, administrator)
+  const { id: session } = (await must(browser.call('GET', '/sessions'))).items[0]
   return {
     ...fixture,
     ids: {
@@ -101,6 +123,8 @@ async function furnish(fixture: Fixture): Promise<Place> {
       ':role': role.id,
       ':grp': group.id,
       ':tok': tokens[0].id,
+      ':adm': administrator.id,
+      ':ses': session,
     },
   }
 }
@@ -238,7 +262,7 @@ test('nobody reaches the sessions of somebody else', async () => {
 
 /** What a screen could change. */
 async function takeStock({ organizationId }: Fixture) {
-  const nouns = ['service-accounts', 'roles', 'groups']
+  const nouns = ['service-accounts', 'roles', 'groups', 'administrators']
   const lists = nouns.map((noun) =>
     must(server.api('GET', `/organizations/${organizationId}/${noun}?limit=200`)),
   )

@@ -3,7 +3,7 @@ import { ENTRANCE, OWN, PLATFORM, SCREENS } from '../../src/console/screens.ts'
 import { createConsoleClient, tokenIn } from '../support/console-client.ts'
 import { builtInRoleId } from '../support/management.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
-import { createAdministrator, type TestAdministrator } from '../support/sign-in.ts'
+import { createAdministrator, signIn, type TestAdministrator } from '../support/sign-in.ts'
 
 /** In every name that somebody can choose; quotes of both kinds, a tag, and what ends an element. */
 const HOSTILE = `"'><img src=x onerror=alert(1)></textarea></title><script>alert(2)</script>&lt;{{7*7}}`
@@ -29,6 +29,12 @@ beforeAll(async () => {
   await must(server.api('PATCH', fixture.accountPath, { role_ids: [role.id], group_access }))
   await fixture.getToken()
   const { items: tokens } = await must(server.api('GET', `${fixture.accountPath}/tokens`))
+  const administrator = await createAdministrator(server, fixture.organizationId, {
+    name: HOSTILE,
+    role_ids: [role.id],
+    group_access,
+  })
+  await signIn(server, administrator, { userAgent: HOSTILE })
   ids = {
     ':tok': tokens[0].id,
     ':acc': fixture.accountId,
@@ -36,6 +42,7 @@ beforeAll(async () => {
     ':ses': `ses_${'0'.repeat(36)}`,
     ':role': role.id,
     ':grp': group.id,
+    ':adm': administrator.id,
   }
   const { organization } = await must(server.api('GET', '/me'))
   owner = await createAdministrator(server, organization.id, {

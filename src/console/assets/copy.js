@@ -10,7 +10,7 @@ if (navigator.clipboard !== undefined) {
 
 /** @param {HTMLButtonElement} button */
 function enable(button) {
-  const label = button.querySelector('.hidden')
+  const label = button.querySelector('.hidden, .copy-words')
   const words = label?.textContent ?? ''
   button.hidden = false
   button.addEventListener('click', async () => {

@@ -14,6 +14,11 @@ export function copyButton(value: string, label: string): Html {
   return html`<button class="copy" type="button" hidden data-copy="${value}" title="Copy ${label}">${COPY_ICON}<span class="hidden" aria-live="polite">Copy ${label}</span></button>`
 }
 
+/** The same as the act that a page is about, with its words. */
+export function copyAction(value: string, words: string): Html {
+  return html`<button class="button primary" type="button" hidden data-copy="${value}">${COPY_ICON}<span class="copy-words" aria-live="polite">${words}</span></button>`
+}
+
 /** A block of code that is meant to be taken. */
 export function codeBlock(code: string, label: string): Html {
   return html`<div class="code-block"><pre tabindex="0" aria-label="${label}"><code>${code}</code></pre>${copyButton(code, label)}</div>`

@@ -1,4 +1,4 @@
-import type { PageRequest } from '../../directory/pages.ts'
+import type { Listing, PageRequest } from '../../directory/pages.ts'
 import { type Html, html, NOTHING } from '../html.ts'
 import { readQuery } from '../query.ts'
 import type { Visit } from '../visit.ts'
@@ -6,9 +6,24 @@ import type { Visit } from '../visit.ts'
 /** Rows of one page. */
 export const PAGE_SIZE = 50
 
+/** As many as a list gives at a time. */
+const BATCH = 200
+
 /** The page that the address asks for. */
 export function pageOf({ query }: Visit): PageRequest {
   return { limit: PAGE_SIZE, cursor: readQuery(query, 'cursor') }
+}
+
+/** A whole list that people make by hand, such as that of roles, for a form that offers all of it. */
+export async function readAll<Item>(list: (request: PageRequest) => Promise<Listing<Item>>): Promise<Item[]> {
+  const all: Item[] = []
+  let cursor: string | undefined
+  do {
+    const { items, nextCursor } = await list({ limit: BATCH, cursor })
+    all.push(...items)
+    cursor = nextCursor ?? undefined
+  } while (cursor !== undefined)
+  return all
 }
 
 /** Where the list goes on, keeping its filters; nothing where it has one page. */

@@ -2,13 +2,13 @@ import { type ListedPermission, listPermissions } from '../../directory/permissi
 import { type Draft, ticked } from '../forms.ts'
 import { type Html, html } from '../html.ts'
 import type { OrganizationVisit } from '../visit.ts'
+import { readAll } from './paging.ts'
 
 /** One permission of one resource server. */
 type Permission = { resourceServerId: string; permission: string }
 
 /** As many as the API takes. */
 const MAX_PICKED = 500
-const BATCH = 200
 /** Neither an id nor a scope token has a space (RFC 6749 §3.3). */
 const VALUE = /^(rs_[0-9a-hjkmnp-tv-z]{36}) ([!#-[\]-~]{1,100})$/
 
@@ -18,13 +18,7 @@ export async function readPermissions({
   actor,
   organization,
 }: OrganizationVisit): Promise<ListedPermission[]> {
-  const all: ListedPermission[] = []
-  let cursor: string | undefined
-  do {
-    const page = await listPermissions(services, actor, organization.id, { limit: BATCH, cursor })
-    all.push(...page.items)
-    cursor = page.nextCursor ?? undefined
-  } while (cursor !== undefined)
+  const all = await readAll((page) => listPermissions(services, actor, organization.id, page))
   const own = `${services.issuer}/api/v1`
   const isOwn = ({ resourceServerIdentifier }: ListedPermission) => resourceServerIdentifier === own
   return [...all.filter((entry) => !isOwn(entry)), ...all.filter(isOwn)]

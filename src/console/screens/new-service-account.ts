@@ -1,15 +1,14 @@
-import { readGrantJudge } from '../../directory/granting.ts'
 import { createServiceAccount as create } from '../../directory/new-service-account.ts'
 import type { KeyRequest } from '../../directory/prepared-key.ts'
-import { listRoles } from '../../directory/roles.ts'
 import { choice, type Draft, freshDraft, readForm, refused, refusedDraft, ticked } from '../forms.ts'
 import { html } from '../html.ts'
 import { isFirstSending, onceField, sentBefore } from '../once.ts'
 import { ACCOUNT_FIELDS, accountFields } from '../parts/account-fields.ts'
 import { apiDisclosure } from '../parts/api.ts'
-import { actions, faultSummary, form, type Option, optionList, submit } from '../parts/form.ts'
+import { actions, faultSummary, form, optionList, submit } from '../parts/form.ts'
 import { suggestedKey, toDate } from '../parts/key-fields.ts'
 import { pageHeader } from '../parts/page-header.ts'
+import { readRoleOptions } from '../parts/role-options.ts'
 import { shownOncePage } from '../parts/shown-once.ts'
 import { count } from '../parts/time.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
@@ -19,8 +18,6 @@ const FIELDS = {
   role_ids: ticked(),
   first_key: choice(['none', 'rsa', 'api_token'], 'Choose one.'),
 }
-/** Roles that are offered; there are seldom more. */
-const MAX_ROLES = 200
 
 export async function showNewServiceAccount(visit: OrganizationVisit): Promise<Reply> {
   return { page: await draw(visit, freshDraft({ first_key: 'none' })) }
@@ -145,27 +142,4 @@ function toKeyRequest(
 function describeLifetime(now: number, maxDays: number | null): string {
   const ends = toDate(suggestedKey(now, maxDays).expires_on)
   return count(Math.floor(((ends?.getTime() ?? now) - now) / 86_400_000), 'day')
-}
-
-/** The roles there are. One that allows more than the person has is there, and says why it cannot be chosen. */
-export async function readRoleOptions({
-  services,
-  actor,
-  organization,
-}: OrganizationVisit): Promise<Option[]> {
-  const [{ items }, judge] = await Promise.all([
-    listRoles(services, actor, organization.id, { limit: MAX_ROLES, cursor: undefined }),
-    readGrantJudge(services.db, actor),
-  ])
-  // The least first.
-  const sorted = items.toSorted((one, other) => one.permissions.length - other.permissions.length)
-  return sorted.map(({ id, name, description, permissions }) => {
-    const isDisabled = !permissions.every(judge.permission)
-    return {
-      value: id,
-      label: name,
-      help: isDisabled ? 'It allows more than you may do yourself.' : description,
-      isDisabled,
-    }
-  })
 }

@@ -1,13 +1,12 @@
 import { findCredentials } from '../../database/queries/credentials.ts'
-import type { SessionRow } from '../../database/tables.ts'
 import * as directory from '../../directory/administrator-sessions.ts'
 import { type Html, html } from '../html.ts'
 import { facts } from '../parts/facts.ts'
 import { form, submit } from '../parts/form.ts'
 import { linkButton, pageHeader, section } from '../parts/page-header.ts'
 import { pageOf, paging } from '../parts/paging.ts'
+import { sessionsTable } from '../parts/sessions.ts'
 import { badge } from '../parts/state.ts'
-import { table } from '../parts/table.ts'
 import { count, time } from '../parts/time.ts'
 import type { Reply, SessionVisit } from '../visit.ts'
 
@@ -16,7 +15,7 @@ const FEW_CODES = 3
 
 /** How somebody signs in, and where they are signed in now. */
 export async function showSecurity(visit: SessionVisit): Promise<Reply> {
-  const { services, actor, session } = visit
+  const { services, root, actor, session } = visit
   const { items, nextCursor } = await directory.listSessions(services, actor, ownPath(visit), pageOf(visit))
   return {
     page: {
@@ -28,7 +27,7 @@ export async function showSecurity(visit: SessionVisit): Promise<Reply> {
 ${await drawCredentials(visit)}
 ${section(
   'Sessions',
-  html`${drawSessions(visit, items)}
+  html`${sessionsTable(visit, items, (id) => (id === session.record.id ? undefined : `${root}/security/sessions/${id}/end`))}
 ${paging(visit, nextCursor)}
 ${items.length > 1 && drawEndOthers(visit)}`,
   { purpose: 'A session ends an hour after its last use, and twelve hours after it began.' },
@@ -99,33 +98,6 @@ ${section(
 )}`
 }
 
-function drawSessions(visit: SessionVisit, items: readonly SessionRow[]): Html {
-  const { root, now, session, formToken } = visit
-  return table({
-    label: 'Sessions',
-    columns: [
-      { title: 'Browser' },
-      { title: 'Address' },
-      { title: 'Began' },
-      { title: 'Last use' },
-      { title: 'End', kind: 'action' },
-    ],
-    rows: items.map(({ id, userAgent, ip, createdAt, lastSeenAt, awaitsSecondFactor }) => [
-      html`<span class="clip" title="${userAgent ?? ''}">${nameBrowser(userAgent)}</span>${id === session.record.id && html` ${badge('good', 'this one')}`}${awaitsSecondFactor && html` ${badge('notice', 'code missing')}`}`,
-      html`<code>${ip ?? 'unknown'}</code>`,
-      time(createdAt, now),
-      time(lastSeenAt, now),
-      id !== session.record.id &&
-        form({
-          action: `${root}/security/sessions/${id}/end`,
-          formToken,
-          isInline: true,
-          content: submit('End', 'plain'),
-        }),
-    ]),
-  })
-}
-
 function drawEndOthers({ root, formToken }: SessionVisit): Html {
   return form({
     action: `${root}/security/sessions/end-others`,
@@ -133,28 +105,4 @@ function drawEndOthers({ root, formToken }: SessionVisit): Html {
     isInline: true,
     content: submit('End all other sessions', 'plain'),
   })
-}
-
-const BROWSERS = [
-  [/Edg\//, 'Edge'],
-  [/OPR\//, 'Opera'],
-  [/Firefox\//, 'Firefox'],
-  [/Chrome\//, 'Chrome'],
-  [/Safari\//, 'Safari'],
-] as const
-const SYSTEMS = [
-  [/iPhone|iPad/, 'iOS'],
-  [/Android/, 'Android'],
-  [/Mac OS X/, 'macOS'],
-  [/Windows/, 'Windows'],
-  [/Linux/, 'Linux'],
-] as const
-
-/** Enough to tell one's own sessions apart; the whole text is on hover. */
-function nameBrowser(userAgent: string | null): string {
-  const find = (list: readonly (readonly [RegExp, string])[]) =>
-    list.find(([pattern]) => pattern.test(userAgent ?? ''))?.[1]
-  const [browser, system] = [find(BROWSERS), find(SYSTEMS)]
-  if (browser === undefined) return (userAgent ?? 'Unknown').slice(0, 40)
-  return system === undefined ? browser : `${browser} on ${system}`
 }

@@ -59,6 +59,22 @@ export function listGroups(db: Kysely<Database>, organizationId: string, page: P
     .execute()
 }
 
+/** Those of the groups that are the organization's. */
+export function listGroupsById(
+  db: Kysely<Database>,
+  organizationId: string,
+  ids: readonly string[],
+): Promise<GroupRow[]> {
+  if (ids.length === 0) return Promise.resolve([])
+  return db
+    .selectFrom('groups')
+    .selectAll()
+    .where('organizationId', '=', organizationId)
+    .where('id', 'in', ids)
+    .orderBy('id', 'desc')
+    .execute()
+}
+
 /** Which of the groups are the organization's; none goes until the transaction ends. */
 export async function shareGroups(
   trx: Transaction<Database>,

@@ -84,13 +84,14 @@ export async function withoutBuiltIn(db: Kysely<Database>, ids: readonly string[
   return rows.map((row) => row.id)
 }
 
-/** Whether an active account of the organization has the built-in role of that name. */
-export async function hasActiveHolder(
+/** Active accounts of the organization that have the built-in role of that name, so many at most. */
+export async function listActiveRoleHolders(
   db: Kysely<Database>,
   organizationId: string,
   name: string,
-): Promise<boolean> {
-  const found = await db
+  limit: number,
+): Promise<string[]> {
+  const rows = await db
     .selectFrom('accounts as a')
     .innerJoin('accountRoles as h', 'h.accountId', 'a.id')
     .innerJoin('roles as r', 'r.id', 'h.roleId')
@@ -99,9 +100,9 @@ export async function hasActiveHolder(
     .where('a.status', '=', 'active')
     .where('r.organizationId', 'is', null)
     .where('r.name', '=', name)
-    .limit(1)
-    .executeTakeFirst()
-  return found !== undefined
+    .limit(limit)
+    .execute()
+  return rows.map(({ id }) => id)
 }
 
 /** How many accounts have a role. */

@@ -87,6 +87,19 @@ export function listLiveSessions(
     .execute()
 }
 
+/** How many live sessions an administrator has. */
+export async function countLiveSessions(
+  db: Kysely<Database>,
+  accountId: string,
+  liveness: Liveness,
+): Promise<number> {
+  const { count } = await liveSessions(db, liveness)
+    .select((select) => select.fn.countAll<string>().as('count'))
+    .where('s.accountId', '=', accountId)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 /** Notes that a session is used. */
 export async function touchSession(db: Kysely<Database>, id: string, now: Date): Promise<void> {
   await db

@@ -1,0 +1,160 @@
+import type { Access } from '../../database/queries/access.ts'
+import type { GroupAccessLevel, GroupRow } from '../../database/tables.ts'
+import { type GrantJudge, readGrantJudge } from '../../directory/granting.ts'
+import { listGroups, nameGroups } from '../../directory/groups.ts'
+import type { ListedPermission } from '../../directory/permissions.ts'
+import { choice, type Draft, ticked } from '../forms.ts'
+import { type Html, html } from '../html.ts'
+import type { OrganizationVisit } from '../visit.ts'
+import { type Option, optionList, selectField } from './form.ts'
+import { permissionPicker, pickedPermissions, pickValue, readPermissions } from './permission-picker.ts'
+import { readRoleOptions } from './role-options.ts'
+
+/** What an account of either kind is given. */
+type GivenAccess = Pick<Access, 'permissions' | 'roleIds' | 'groupAccess' | 'groupsAdministrator'>
+
+/** What the form offers, and what the account has before it. */
+export type AccessOptions = {
+  given: GivenAccess
+  roles: readonly Option[]
+  permissions: readonly ListedPermission[]
+  /** Those that the account has access to, and the newest others. */
+  groups: readonly GroupRow[]
+  hasMoreGroups: boolean
+  judge: GrantJudge
+}
+
+/** Groups that are offered besides those that the account has access to. */
+const MAX_GROUPS = 200
+const GROUP_VALUE = /^(grp_[0-9a-hjkmnp-tv-z]{36}) (viewer|manager)$/
+
+const LEVELS: readonly GroupAccessLevel[] = ['viewer', 'manager']
+
+/** Roles, groups and single permissions of an account. */
+export const ACCESS_FIELDS = {
+  role_ids: ticked(),
+  groups_administrator: choice(['none', 'viewer', 'manager'], 'Choose one.'),
+  group_access: ticked().transform((values, context) => {
+    const chosen = values.filter((value) => value !== '')
+    const entries = chosen.flatMap((value) => toGroupAccess(value) ?? [])
+    if (entries.length < chosen.length)
+      context.addIssue({ code: 'custom', message: 'Something was chosen that was not offered.' })
+    return entries
+  }),
+  permissions: pickedPermissions(),
+}
+
+/** The values that the form begins with. Pure. */
+export function accessValues(access: GivenAccess): Record<string, string | string[]> {
+  return {
+    role_ids: access.roleIds,
+    groups_administrator: access.groupsAdministrator ?? 'none',
+    group_access: access.groupAccess.map(({ groupId, access: level }) => `${groupId} ${level}`),
+    permissions: access.permissions.map(pickValue),
+  }
+}
+
+/** What was chosen, as the directory takes it. Pure. */
+export function toAccess(values: {
+  role_ids: string[]
+  groups_administrator: 'none' | GroupAccessLevel
+  group_access: GivenAccess['groupAccess']
+  permissions: GivenAccess['permissions']
+}): GivenAccess {
+  const { role_ids, groups_administrator, group_access, permissions } = values
+  return {
+    roleIds: role_ids,
+    groupsAdministrator: groups_administrator === 'none' ? null : groups_administrator,
+    groupAccess: group_access,
+    permissions,
+  }
+}
+
+export async function readAccessOptions(
+  visit: OrganizationVisit,
+  given: GivenAccess,
+): Promise<AccessOptions> {
+  const { services, actor, organization } = visit
+  const groupIds = given.groupAccess.map(({ groupId }) => groupId)
+  const [roles, permissions, known, newest, judge] = await Promise.all([
+    readRoleOptions(visit, given.roleIds),
+    readPermissions(visit),
+    nameGroups(services, actor, organization.id, groupIds),
+    listGroups(services, actor, organization.id, { limit: MAX_GROUPS, cursor: undefined }),
+    readGrantJudge(services.db, actor),
+  ])
+  const others = newest.items.filter(({ id }) => !groupIds.includes(id))
+  const groups = [...known, ...others]
+  return { given, roles, permissions, groups, hasMoreGroups: newest.nextCursor !== null, judge }
+}
+
+/** The fields; everything that the person may not give is there, and says so. */
+export function accessFields(draft: Draft, options: AccessOptions): Html {
+  const { roles, permissions, given } = options
+  const hasDirect = given.permissions.length > 0 || draft.values('permissions').length > 0
+  return html`${optionList(draft, {
+    name: 'role_ids',
+    label: 'Roles',
+    help: 'What it may do, now and as the roles change.',
+    kind: 'checkbox',
+    options: roles,
+  })}
+${selectField(draft, {
+  name: 'groups_administrator',
+  label: 'Groups administrator',
+  help: 'Reaches all groups, also those to come.',
+  options: administratorOptions(options),
+})}
+${drawGroups(draft, options)}
+<details class="more"${hasDirect && html` open`}><summary>Single permissions, besides those of roles</summary>
+${permissionPicker(
+  draft,
+  { name: 'permissions', label: 'Permissions', help: 'For what no role is worth making.' },
+  { permissions, given: given.permissions },
+)}
+</details>`
+}
+
+function administratorOptions({ given, judge }: AccessOptions) {
+  const levels = LEVELS.filter(
+    (level) => judge.groupsAdministrator(level) || given.groupsAdministrator === level,
+  )
+  return [
+    { value: 'none', label: 'no' },
+    ...levels.map((level) => ({ value: level, label: `${level} of all groups` })),
+  ]
+}
+
+function drawGroups(draft: Draft, options: AccessOptions): Html {
+  const { groups, hasMoreGroups } = options
+  const fault = draft.faults.find(({ field }) => field === 'group_access')?.text
+  if (groups.length === 0) return html`<div class="field"><p class="help">There are no groups yet.</p></div>`
+  return html`<fieldset class="field${fault !== undefined && ' faulty'}" id="group_access" tabindex="-1">
+  <legend>Groups</legend>
+  <p class="help">A manager is also a viewer.${hasMoreGroups && ' These are the newest groups; the API gives access to the others.'}</p>
+  ${fault !== undefined && html`<p class="fault">${fault}</p>`}
+  <ul class="group-rows">${groups.map((group) => drawGroup(draft, options, group))}</ul>
+</fieldset>`
+}
+
+function drawGroup(draft: Draft, { given, judge }: AccessOptions, { id, name }: GroupRow): Html {
+  const before = given.groupAccess.find(({ groupId }) => groupId === id)?.access
+  const chosen = draft.values('group_access')
+  const levels = LEVELS.filter(
+    (level) => judge.groupAccess({ groupId: id, access: level }) || level === before,
+  )
+  return html`<li><label for="group-${id}">${name}</label>
+  <select id="group-${id}" name="group_access">
+    <option value="">${levels.length === 0 ? 'not yours to give' : 'no access'}</option>
+    ${levels.map((level) => {
+      const value = `${id} ${level}`
+      return html`<option value="${value}"${chosen.includes(value) && html` selected`}>${level}</option>`
+    })}
+  </select></li>`
+}
+
+function toGroupAccess(value: string): GivenAccess['groupAccess'][number] | undefined {
+  const [, groupId, access] = GROUP_VALUE.exec(value) ?? []
+  if (groupId === undefined) return undefined
+  return { groupId, access: access as GroupAccessLevel }
+}
