@@ -1,5 +1,5 @@
-import type { RequestListener } from 'node:http'
-import express, { type ErrorRequestHandler, type Request, type Response } from 'express'
+import type { IncomingMessage, RequestListener } from 'node:http'
+import express, { type ErrorRequestHandler } from 'express'
 import type { Logger } from 'pino'
 import { createCallerVerifier, createClientVerifier } from './assertion/client.ts'
 import { createGrantVerifier } from './assertion/grant.ts'
@@ -42,14 +42,20 @@ import { toRefusal } from './http/fault.ts'
 import { createHealthRouter, type Unreadiness } from './http/health.ts'
 import { inOriginForm } from './http/origin-form.ts'
 import { createReferencePage } from './http/reference-page.ts'
-import { contextOf, createRequestContext, noteRefusal } from './http/request-context.ts'
+import { type Answer, contextOf, createRequestContext, noteRefusal } from './http/request-context.ts'
+import { createTrustedProxies } from './http/trusted-proxy.ts'
 import { createManagementRouter } from './management/router.ts'
 import { createClientSecretVerifier } from './oauth/client-secret.ts'
 import { createClientThrottle } from './oauth/client-throttle.ts'
 import { createExplainer } from './oauth/explain.ts'
 import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
 import { toEndpoints } from './oauth/metadata.ts'
-import { createMetadataRouter, createOAuthRouter } from './oauth/router.ts'
+import {
+  createHotEndpoints,
+  createMetadataRouter,
+  createOAuthRouter,
+  type OAuthServices,
+} from './oauth/router.ts'
 import { noStore } from './oauth/wire.ts'
 import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
@@ -162,11 +168,12 @@ export function createApp(options: AppOptions): RequestListener {
     const nonces = createNonces({ keyEncryptionKeys, purpose, clock })
     return { nonces, verifyProof: createProofVerifier({ nonces, clock }) }
   }
-  const findCertificate = (req: Request): string | undefined => {
-    const header = findCertificateHeader(req, options.clientCertificateHeader)
+  const trustedProxies = createTrustedProxies(options.trustedProxies)
+  const findCertificate = (req: IncomingMessage): string | undefined => {
+    const header = findCertificateHeader(req, options.clientCertificateHeader, trustedProxies)
     return header === undefined ? undefined : thumbprintOfCertificate(header)
   }
-  const onBug = (error: unknown, res: Response): void => {
+  const onBug = (error: unknown, res: Answer): void => {
     options.logger.error({ err: error, requestId: contextOf(res).requestId }, 'unexpected error')
   }
 
@@ -178,7 +185,7 @@ export function createApp(options: AppOptions): RequestListener {
   }
 
   const verifyAssertion = createAssertionVerifier(clock)
-  const oauth = createOAuthRouter({
+  const oauth: OAuthServices = {
     issuer,
     endpoints,
     keyRing,
@@ -209,7 +216,8 @@ export function createApp(options: AppOptions): RequestListener {
       askedBy: 'sender of a revocation request',
     }),
     onBug,
-  })
+  }
+  const hotEndpoints = createHotEndpoints(oauth)
   // One generator: the limits are of the process, whichever door is asked.
   const generateKeyPair = createKeyPairGenerator(KEY_GENERATION_LIMITS)
   const management = createManagementRouter({
@@ -252,12 +260,9 @@ export function createApp(options: AppOptions): RequestListener {
 
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
-  app.set('trust proxy', [...options.trustedProxies])
   // A proxy that guards /api/ must not be passed by as /API/.
   app.enable('case sensitive routing')
-  app.use(createRequestContext({ https: issuer.startsWith('https:'), clock }))
-  app.use(createObserver({ logger: options.logger, metrics, basePath }))
-  app.use(basePath, oauth)
+  app.use(basePath, createOAuthRouter(oauth, hotEndpoints))
   const takesCertificates = options.clientCertificateHeader !== undefined
   app.use(createMetadataRouter({ endpoints, takesCertificates, onBug }))
   app.use(createHealthRouter(createReadiness(options)))
@@ -270,7 +275,21 @@ export function createApp(options: AppOptions): RequestListener {
     res.status(404).json({ error: 'not_found', error_description: 'There is nothing at this path.' })
   })
   app.use(answerErrors(onBug))
-  return inOriginForm(app)
+
+  const openContext: ReturnType<typeof createRequestContext> = createRequestContext({
+    https: issuer.startsWith('https:'),
+    clock,
+    trustedProxies,
+  })
+  const observe = createObserver({ logger: options.logger, metrics, basePath })
+  const shortcuts = new Map(Object.entries(hotEndpoints).map(([path, answer]) => [basePath + path, answer]))
+  return inOriginForm((req, res) => {
+    openContext(req, res)
+    observe(req, res)
+    const shortcut = req.method === 'POST' ? shortcuts.get(req.url ?? '') : undefined
+    if (shortcut === undefined) app(req, res)
+    else void shortcut(req, res)
+  })
 }
 
 /** Ready means: not stopping, the database answers, its schema is ours, and so are the keys that sign. */
@@ -293,7 +312,7 @@ function createReadiness({
 }
 
 /** For paths outside the front doors; these answer their own errors in their own form. */
-function answerErrors(onBug: (error: unknown, res: Response) => void): ErrorRequestHandler {
+function answerErrors(onBug: (error: unknown, res: Answer) => void): ErrorRequestHandler {
   return (error: unknown, _req, res, _next) => {
     const refusal = toRefusal(error)
     if (refusal === undefined) onBug(error, res)

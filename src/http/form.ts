@@ -1,5 +1,7 @@
-import express, { type RequestHandler } from 'express'
+import type { IncomingMessage } from 'node:http'
+import type { RequestHandler } from 'express'
 import { Refusal } from '../errors.ts'
+import { readBytes } from './bytes.ts'
 
 /** A form or query as sent: every value of every name, in order. Names are data, never keys of an object. */
 export type Form = ReadonlyMap<string, readonly string[]>
@@ -11,15 +13,17 @@ const MAX_PARAMETERS = 100
 const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i
 const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";\s]+)"?/i
 
-/**
- * Reads the body into memory as it is: bounded, never inflated (a small gzip body can hold gigabytes), never
- * parsed. Express' own form parsers build objects and arrays from names; this does not.
- */
-export const readBody: RequestHandler = express.raw({
-  type: () => true,
-  limit: MAX_BODY_BYTES,
-  inflate: false,
-})
+/** The form of a request, read and parsed. Throws what `readBytes` and `parseForm` throw. */
+export async function readForm(req: IncomingMessage): Promise<Form> {
+  const body = await readBytes(req, MAX_BODY_BYTES)
+  return parseForm(req.headers['content-type'], body)
+}
+
+/** Reads the body for handlers of Express. Its own form parsers build objects and arrays from names; this does not. */
+export const readBody: RequestHandler = async (req, _res, next) => {
+  req.body = await readBytes(req, MAX_BODY_BYTES)
+  next()
+}
 
 /**
  * Parses an `application/x-www-form-urlencoded` body (RFC 6749 §3.2, Appendix B): UTF-8 only, no broken

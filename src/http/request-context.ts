@@ -1,8 +1,9 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { Clock } from '../clock.ts'
 import type { Refusal } from '../errors.ts'
 import { newId } from '../ids.ts'
+import type { TrustedProxies } from './trusted-proxy.ts'
 
 /** What everything that answers a request may know of where it came from. */
 export type RequestContext = {
@@ -16,57 +17,69 @@ export type RequestContext = {
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/
 const MAX_USER_AGENT_LENGTH = 256
 
-/** Gives every request its context, and every answer the headers that all of them bear. */
-export function createRequestContext(options: { https: boolean; clock: Clock }): RequestHandler {
-  return (req: Request, res: Response, next: NextFunction) => {
+/** An answer and what is known of its request. Those of Express are such. */
+export type Answer = ServerResponse & { locals: Record<string, unknown> }
+
+/** Gives a request its context, and its answer the headers that all of them bear. */
+export function createRequestContext(options: {
+  https: boolean
+  clock: Clock
+  trustedProxies: TrustedProxies
+}): (req: IncomingMessage, res: ServerResponse) => asserts res is Answer {
+  const { https, clock, trustedProxies } = options
+  return (req, res) => {
     const context: RequestContext = {
-      requestId: acceptRequestId(req.get('x-request-id')) ?? newId('req', options.clock.now()),
-      ip: addressOf(req),
-      userAgent: cleanUserAgent(req.get('user-agent')),
+      requestId: acceptRequestId(req.headers['x-request-id']) ?? newId('req', clock.now()),
+      ip: toAddress(trustedProxies.addressOf(req), req),
+      userAgent: cleanUserAgent(req.headers['user-agent']),
     }
-    res.locals.context = context
+    const locals = { context, isFromTrustedProxy: trustedProxies.sent(req) }
+    Object.assign(res, { locals })
     res.setHeader('X-Request-Id', context.requestId)
     res.setHeader('X-Content-Type-Options', 'nosniff')
     res.setHeader('Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'")
     res.setHeader('Referrer-Policy', 'no-referrer')
-    if (options.https) res.setHeader('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
-    next()
+    if (https) res.setHeader('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
   }
 }
 
 /** The context of the request that this response answers. */
-export function contextOf(res: Response): RequestContext {
+export function contextOf(res: Answer): RequestContext {
   return res.locals.context as RequestContext
 }
 
+/** Whether the request came straight from a trusted proxy. */
+export function isFromTrustedProxy(res: Answer): boolean {
+  return res.locals.isFromTrustedProxy === true
+}
+
 /** Leaves the exact reason of a refusal for log and metric; the caller never sees it. */
-export function noteRefusal(res: Response, refusal: Refusal): void {
+export function noteRefusal(res: Answer, refusal: Refusal): void {
   res.locals.refusal = refusal
 }
 
 /** The refusal that this response tells, if it tells one. */
-export function notedRefusal(res: Response): Refusal | undefined {
+export function notedRefusal(res: Answer): Refusal | undefined {
   return res.locals.refusal as Refusal | undefined
 }
 
 /** Adds facts to the request's log line: whose request it was, what it made. Never a secret. */
-export function noteFacts(res: Response, facts: Readonly<Record<string, unknown>>): void {
+export function noteFacts(res: Answer, facts: Readonly<Record<string, unknown>>): void {
   res.locals.facts = { ...(res.locals.facts as object | undefined), ...facts }
 }
 
 /** The facts noted for the log line. */
-export function notedFacts(res: Response): Readonly<Record<string, unknown>> {
+export function notedFacts(res: Answer): Readonly<Record<string, unknown>> {
   return (res.locals.facts as Readonly<Record<string, unknown>> | undefined) ?? {}
 }
 
 /** What a trusted proxy passes on may be what the client wrote: anything but an address counts for nothing. */
-function addressOf(req: Request): string {
-  const named = req.ip ?? ''
+function toAddress(named: string, req: IncomingMessage): string {
   return isIP(named) === 0 ? (req.socket.remoteAddress ?? '') : named
 }
 
-function acceptRequestId(given: string | undefined): string | undefined {
-  return given !== undefined && REQUEST_ID.test(given) ? given : undefined
+function acceptRequestId(given: string | string[] | undefined): string | undefined {
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : undefined
 }
 
 /** Headers may hold bytes that PostgreSQL or a terminal cannot take. */

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import { Refusal } from '../errors.ts'
 import { parseBearer, schemeOf } from '../http/authorization.ts'
@@ -9,7 +10,7 @@ export type PresentedTokenServices = {
   issuer: string
   verifyProof: ProofVerifier
   /** The thumbprint of the certificate with which the caller has come. Throws Refusal `certificate_malformed`. */
-  findCertificate: (req: Request) => string | undefined
+  findCertificate: (req: IncomingMessage) => string | undefined
 }
 
 /** A token, and how it is presented; the proof is still to be claimed. */

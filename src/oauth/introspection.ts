@@ -1,10 +1,11 @@
-import type { Request, RequestHandler, Response } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import express, { type Request } from 'express'
 import { type Clock, toNumericDate } from '../clock.ts'
 import type { TokenRecord } from '../database/queries/grant-records.ts'
 import type { SigningAlgorithm } from '../database/tables.ts'
 import { Refusal } from '../errors.ts'
-import { findOne, parseForm, requireOne } from '../http/form.ts'
-import { contextOf, noteFacts } from '../http/request-context.ts'
+import { findOne, readForm, requireOne } from '../http/form.ts'
+import { type Answer, contextOf, noteFacts } from '../http/request-context.ts'
 import type { KeyRing, SigningKey } from '../signing/key-ring.ts'
 import { looksLikeApiToken } from '../tokens/api-token.ts'
 import type { Inspection } from '../tokens/inspect.ts'
@@ -17,12 +18,12 @@ import {
   UNSEEN,
 } from './introspection-caller.ts'
 import type { IntrospectionThrottle } from './introspection-throttle.ts'
-import { noStore } from './wire.ts'
+import { noStore, sendJson } from './wire.ts'
 
 export type IntrospectionServices = IntrospectionCallerServices & {
   issuer: string
   /** The thumbprint of the certificate with which the caller has come. Throws Refusal `certificate_malformed`. */
-  findCertificate: (req: Request) => string | undefined
+  findCertificate: (req: IncomingMessage) => string | undefined
   inspectApiToken: (token: string, resourceServerId: string, presenter: Presenter) => Promise<Inspection>
   throttle: IntrospectionThrottle
   clock: Clock
@@ -36,15 +37,15 @@ const SIGNED = `application/${INTROSPECTION_ANSWER_TYPE}`
 /**
  * The introspection endpoint (RFC 7662): authenticate the caller, find the token, tell the caller about it if
  * it is the token's audience. Every other answer is the same `{"active":false}`, and says no more. Whoever asks for
- * it by `Accept` gets the same as a signed JWT (RFC 9701).
+ * it by `Accept` gets the same as a signed JWT (RFC 9701). Refusals are thrown. Knows no request of Express.
  */
-export function createIntrospectionEndpoint(services: IntrospectionServices): RequestHandler {
-  return async (req, res) => {
-    const form = parseForm(req.get('content-type'), req.body)
+export function createIntrospectionEndpoint(services: IntrospectionServices) {
+  return async (req: IncomingMessage, res: Answer): Promise<void> => {
+    const form = await readForm(req)
     const { ip } = contextOf(res)
     const caller = await services.throttle.guardCredentials(ip, () =>
       authenticateIntrospectionCaller(
-        { authorization: req.get('authorization'), certificate: services.findCertificate(req), form },
+        { authorization: req.headers.authorization, certificate: services.findCertificate(req), form },
         services,
       ),
     )
@@ -62,14 +63,17 @@ export function createIntrospectionEndpoint(services: IntrospectionServices): Re
     noteFacts(res, { callerId: caller.resourceServerId, via: caller.via, ...toFacts(inspection, isAudience) })
     noStore(res)
     const answer = isAudience ? toActiveAnswer(inspection.token, services.issuer) : { active: false }
-    if (signingKey === undefined) res.json(answer)
+    if (signingKey === undefined) sendJson(res, 200, answer)
     else await sendSigned(res, answer, caller, signingKey, services)
   }
 }
 
 /** RFC 9701 §4. Whoever takes either, or does not say, gets JSON. */
-function prefersSigned(req: Request): boolean {
-  return req.accepts('application/json', SIGNED) === SIGNED
+function prefersSigned(req: IncomingMessage): boolean {
+  const { accept } = req.headers
+  if (accept === undefined || accept === '*/*' || accept === 'application/json') return false
+  // Looks at the headers alone.
+  return express.request.accepts.call(req as Request, 'application/json', SIGNED) === SIGNED
 }
 
 async function findSigningKey(
@@ -82,7 +86,7 @@ async function findSigningKey(
 }
 
 async function sendSigned(
-  res: Response,
+  res: ServerResponse,
   answer: Record<string, unknown>,
   { resourceServerId }: IntrospectionCaller,
   key: SigningKey,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import { type ErrorRequestHandler, type RequestHandler, type Response, Router } from 'express'
 import { managementMetadataUrl } from '../directory/installation.ts'
 import type { RefusalTrail } from '../directory/refusal-trail.ts'
@@ -6,8 +7,8 @@ import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
 import { readBody } from '../http/form.ts'
 import { allowOnly } from '../http/methods.ts'
-import { refusePlaintext } from '../http/plaintext.ts'
-import { contextOf, noteRefusal } from '../http/request-context.ts'
+import { assertTls, refusePlaintext } from '../http/plaintext.ts'
+import { type Answer, contextOf, isFromTrustedProxy, noteRefusal } from '../http/request-context.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { JWKS_CACHE_SECONDS } from '../signing/lifecycle.ts'
 import { createForwardAuthEndpoint } from './forward-auth.ts'
@@ -27,26 +28,54 @@ export type OAuthServices = Omit<TokenEndpointServices, 'tokenEndpoint'> &
     /** Slows down whoever is refused all the time; undefined where tests are. */
     tarpit: ErrorRequestHandler | undefined
     /** Called for every error that is not a refusal: a bug. */
-    onBug: (error: unknown, res: Response) => void
+    onBug: (error: unknown, res: Answer) => void
   }
+
+/** Answers a request, whatever happens. */
+export type Endpoint = (req: IncomingMessage, res: Answer) => Promise<void>
+
+/**
+ * The endpoints that every token and every introspection goes through, by their path below the issuer's. They are
+ * complete without Express, so that they can be served in front of it as well as behind it (docs/decisions/0032).
+ */
+export type HotEndpoints = { '/oauth/token': Endpoint; '/oauth/introspect': Endpoint }
 
 /** For the metadata and the public keys. */
 const PUBLIC_CACHE_CONTROL = `public, max-age=${JWKS_CACHE_SECONDS}`
 
+/** Builds the endpoints that stand by themselves: each checks and refuses as the router does for the others. */
+export function createHotEndpoints(services: OAuthServices): HotEndpoints {
+  const { tokenEndpoint, issuer } = services.endpoints
+  const mustBeTls = issuer.startsWith('https:')
+  return {
+    '/oauth/token': complete(createTokenEndpoint({ ...services, tokenEndpoint }), services.trail),
+    '/oauth/introspect': complete(createIntrospectionEndpoint(services)),
+  }
+
+  function complete(answer: Endpoint, trail?: RefusalTrail): Endpoint {
+    return async (req, res) => {
+      try {
+        if (mustBeTls) assertTls(req, isFromTrustedProxy(res))
+        await answer(req, res)
+      } catch (error) {
+        if (error instanceof Refusal) trail?.note(error, contextOf(res))
+        answerError(error, res, services.onBug)
+      }
+    }
+  }
+}
+
 /** The OAuth endpoints, below the issuer's path. */
-export function createOAuthRouter(services: OAuthServices): Router {
+export function createOAuthRouter(services: OAuthServices, hotEndpoints: HotEndpoints): Router {
   const router = Router({ caseSensitive: true, strict: true })
 
   if (services.endpoints.issuer.startsWith('https:')) router.use('/oauth', refusePlaintext)
-  const { tokenEndpoint } = services.endpoints
-  router
-    .route('/oauth/token')
-    .post(readBody, createTokenEndpoint({ ...services, tokenEndpoint }))
-    .all(allowOnly('POST'))
-  router
-    .route('/oauth/introspect')
-    .post(readBody, createIntrospectionEndpoint(services))
-    .all(allowOnly('POST'))
+  for (const [path, answer] of Object.entries(hotEndpoints)) {
+    router
+      .route(path)
+      .post((req, res) => answer(req, res))
+      .all(allowOnly('POST'))
+  }
   router.route('/oauth/revoke').post(readBody, createRevocationEndpoint(services)).all(allowOnly('POST'))
   router
     .route('/oauth/forward-auth')
@@ -117,19 +146,21 @@ const refuseUnknown: RequestHandler = (req) => {
 }
 
 function answerErrors(onBug: OAuthServices['onBug']): ErrorRequestHandler {
-  return (error: unknown, _req, res, _next) => {
-    const refusal = toRefusal(error)
-    if (refusal === undefined) {
-      onBug(error, res)
-      sendOAuthError(
-        res,
-        500,
-        'server_error',
-        'The server met an unexpected condition. Its log has it under the id in X-Request-Id.',
-      )
-      return
-    }
-    noteRefusal(res, refusal)
-    sendOAuthRefusal(res, refusal)
+  return (error: unknown, _req, res, _next) => answerError(error, res, onBug)
+}
+
+function answerError(error: unknown, res: Answer, onBug: OAuthServices['onBug']): void {
+  const refusal = toRefusal(error)
+  if (refusal === undefined) {
+    onBug(error, res)
+    sendOAuthError(
+      res,
+      500,
+      'server_error',
+      'The server met an unexpected condition. Its log has it under the id in X-Request-Id.',
+    )
+    return
   }
+  noteRefusal(res, refusal)
+  sendOAuthRefusal(res, refusal)
 }

@@ -1,4 +1,4 @@
-import type { Request } from 'express'
+import type { IncomingMessage } from 'node:http'
 import type { SenderConstraint } from '../database/tables.ts'
 import { type PrivateDetail, Refusal } from '../errors.ts'
 import type { Nonces } from '../possession/nonces.ts'
@@ -11,7 +11,7 @@ export type SenderConstraintServices = {
   verifyProof: ProofVerifier
   nonces: Nonces
   /** The thumbprint of the certificate with which the client has come. Throws Refusal `certificate_malformed`. */
-  findCertificate: (req: Request) => string | undefined
+  findCertificate: (req: IncomingMessage) => string | undefined
 }
 
 /** What the sender of a token request has proven to hold. */
@@ -21,11 +21,11 @@ export type Possession = { proof: VerifiedProof | undefined; certificate: string
  * What the sender proves to hold, by a DPoP proof (RFC 9449 §5) or a client certificate (RFC 8705 §3). A proof that
  * does not hold is refused, never overlooked. Throws Refusal `proof_…` or `certificate_malformed`.
  */
-export function readPossession(req: Request, services: SenderConstraintServices): Possession {
+export function readPossession(req: IncomingMessage, services: SenderConstraintServices): Possession {
   const certificate = services.findCertificate(req)
-  const header = req.get('dpop')
-  if (header === undefined) return { proof: undefined, certificate }
-  const request = { method: req.method, target: services.tokenEndpoint, accessToken: undefined }
+  const header = req.headers.dpop
+  if (typeof header !== 'string') return { proof: undefined, certificate }
+  const request = { method: req.method ?? '', target: services.tokenEndpoint, accessToken: undefined }
   return { proof: services.verifyProof(header, request), certificate }
 }
 

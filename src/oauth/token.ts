@@ -1,7 +1,7 @@
-import type { Request, RequestHandler } from 'express'
+import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../errors.ts'
-import { type Form, parseForm, requireOne } from '../http/form.ts'
-import { contextOf, noteFacts } from '../http/request-context.ts'
+import { type Form, readForm, requireOne } from '../http/form.ts'
+import { type Answer, contextOf, noteFacts } from '../http/request-context.ts'
 import type { Binding, GrantDecision, IssuedToken, RequestFacts } from '../tokens/issue.ts'
 import {
   authenticateClient,
@@ -10,7 +10,7 @@ import {
 } from './client-authentication.ts'
 import { GRANTS, type Grant, type GrantServices } from './grants/index.ts'
 import { bindToken, readPossession, type SenderConstraintServices } from './sender-constraint.ts'
-import { giveNonce, noStore, showQuota } from './wire.ts'
+import { giveNonce, noStore, sendJson, showQuota } from './wire.ts'
 
 export type TokenEndpointServices = GrantServices &
   ClientAuthenticationServices &
@@ -20,14 +20,14 @@ export type TokenEndpointServices = GrantServices &
 
 /**
  * The token endpoint (RFC 6749 §3.2): read form, see what the sender holds, authenticate client, let the grant
- * decide, bind, mint and record, respond. Refusals are thrown and answered by the router.
+ * decide, bind, mint and record, respond. Refusals are thrown. Knows nothing of Express (docs/decisions/0032).
  */
-export function createTokenEndpoint(services: TokenEndpointServices): RequestHandler {
-  return async (req, res) => {
+export function createTokenEndpoint(services: TokenEndpointServices) {
+  return async (req: IncomingMessage, res: Answer): Promise<void> => {
     assertNoBrowser(req)
-    const form = parseForm(req.get('content-type'), req.body)
+    const form = await readForm(req)
     const possession = readPossession(req, services)
-    const authorization = req.get('authorization')
+    const { authorization } = req.headers
     const client = await authenticateClient({ authorization, form, ip: contextOf(res).ip }, services)
     const grant = selectGrant(form)
     const decision = await grant.decide({ form, client }, services)
@@ -49,7 +49,7 @@ export function createTokenEndpoint(services: TokenEndpointServices): RequestHan
     // The next proof can be made without asking first (RFC 9449 §8.2).
     if (possession.proof !== undefined) giveNonce(res, services.nonces.present())
     if (token.quota !== undefined) showQuota(res, token.quota)
-    res.json({
+    sendJson(res, 200, {
       access_token: token.accessToken,
       token_type: possession.proof === undefined ? 'Bearer' : 'DPoP',
       expires_in: token.expiresInSeconds,
@@ -59,8 +59,7 @@ export function createTokenEndpoint(services: TokenEndpointServices): RequestHan
 }
 
 /** A page that could send this request would hold a private key where every script on it can read it. */
-function assertNoBrowser(req: Request): void {
-  const origin = req.get('origin')
+function assertNoBrowser({ headers: { origin } }: IncomingMessage): void {
   if (origin !== undefined) throw new Refusal('origin_not_allowed', { origin: origin.slice(0, 200) })
 }
 

@@ -1,4 +1,4 @@
-import type { Response } from 'express'
+import type { ServerResponse } from 'node:http'
 import type { DirectoryReason, PublicHint, QuotaState, Reason, Refusal, SignInReason } from '../errors.ts'
 
 /** An error as OAuth clients know it (RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1). */
@@ -210,7 +210,7 @@ export function tellOf(refusal: Refusal): WireError {
 }
 
 /** Writes the answer of a refusal: RFC 6749 §5.2, never cached, with the challenge where one is due. */
-export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
+export function sendOAuthRefusal(res: ServerResponse, refusal: Refusal): void {
   const { scheme, hint, retryAfterSeconds, allowedMethods, quota, dpopNonce } = refusal.told
   const wire = toWireErrorOf(refusal)
   const challenge = toChallenge(wire, refusal)
@@ -224,19 +224,31 @@ export function sendOAuthRefusal(res: Response, refusal: Refusal): void {
 }
 
 /** Writes an OAuth error envelope (RFC 6749 §5.2). */
-export function sendOAuthError(res: Response, status: number, error: string, description: string): void {
+export function sendOAuthError(
+  res: ServerResponse,
+  status: number,
+  error: string,
+  description: string,
+): void {
   noStore(res)
-  res.status(status).json({ error, error_description: description })
+  sendJson(res, status, { error, error_description: description })
+}
+
+/** Writes an answer in JSON: headers and text leave in one piece. */
+export function sendJson(res: ServerResponse, status: number, body: object): void {
+  res.statusCode = status
+  res.setHeader('Content-Type', 'application/json; charset=utf-8')
+  res.end(JSON.stringify(body))
 }
 
 /** RFC 6749 §5.1: both headers, for caches of every age. */
-export function noStore(res: Response): void {
+export function noStore(res: ServerResponse): void {
   res.setHeader('Cache-Control', 'no-store')
   res.setHeader('Pragma', 'no-cache')
 }
 
 /** The nonce for the sender's next DPoP proof (RFC 9449 §8). */
-export function giveNonce(res: Response, nonce: string): void {
+export function giveNonce(res: ServerResponse, nonce: string): void {
   res.setHeader('DPoP-Nonce', nonce)
 }
 
@@ -244,7 +256,7 @@ export function giveNonce(res: Response, nonce: string): void {
  * Says how the account stands to its limit (draft-ietf-httpapi-ratelimit-headers-10): so many requests (`q`) in a
  * window of so many seconds (`w`), so many left (`r`) until the window ends in so many seconds (`t`).
  */
-export function showQuota(res: Response, { limit, remaining, resetSeconds }: QuotaState): void {
+export function showQuota(res: ServerResponse, { limit, remaining, resetSeconds }: QuotaState): void {
   res.setHeader('RateLimit-Policy', `"token-requests";q=${limit};w=60`)
   res.setHeader('RateLimit', `"token-requests";r=${remaining};t=${resetSeconds}`)
 }

@@ -1,6 +1,6 @@
-import type { RequestHandler, Response } from 'express'
+import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
-import { contextOf, notedFacts, notedRefusal } from '../http/request-context.ts'
+import { type Answer, contextOf, notedFacts, notedRefusal } from '../http/request-context.ts'
 import type { EndpointName, Metrics } from './metrics.ts'
 
 /** First match wins; paths are below the issuer's own. */
@@ -30,14 +30,15 @@ export function createObserver(options: {
   logger: Logger
   metrics: Metrics
   basePath: string
-}): RequestHandler {
+}): (req: IncomingMessage, res: Answer) => void {
   const { logger, metrics, basePath } = options
-  return (req, res, next) => {
-    const startedAt = process.hrtime.bigint()
-    const path = req.path
+  return (req, res) => {
+    const startedAt = performance.now()
+    const method = req.method
+    const [path = ''] = (req.url ?? '').split(/[?#]/, 1)
     res.once('close', () => {
       const endpoint = nameEndpoint(path.startsWith(basePath) ? path.slice(basePath.length) : path)
-      const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
+      const seconds = (performance.now() - startedAt) / 1000
       metrics.request(endpoint, statusOf(res), seconds)
       const refusal = notedRefusal(res)
       if (refusal !== undefined) metrics.refusal(endpoint, refusal.reason)
@@ -45,16 +46,12 @@ export function createObserver(options: {
       if (typeof deprecated === 'string') metrics.deprecation(deprecated)
       const level = res.statusCode >= 500 ? 'error' : endpoint === 'health' ? 'debug' : 'info'
       if (!logger.isLevelEnabled(level)) return
-      logger[level](
-        describe(res, { method: req.method, path: path.slice(0, MAX_LOGGED_PATH), seconds }),
-        'request',
-      )
+      logger[level](describe(res, { method, path: path.slice(0, MAX_LOGGED_PATH), seconds }), 'request')
     })
-    next()
   }
 }
 
-function describe(res: Response, request: { method: string; path: string; seconds: number }) {
+function describe(res: Answer, request: { method: string | undefined; path: string; seconds: number }) {
   const refusal = notedRefusal(res)
   return {
     ...contextOf(res),
@@ -76,7 +73,7 @@ function shorten(value: unknown): unknown {
 }
 
 /** The caller may be gone before the answer: then no status was ever seen. */
-function statusOf(res: Response): number | 'aborted' {
+function statusOf(res: Answer): number | 'aborted' {
   return res.writableFinished ? res.statusCode : 'aborted'
 }
 
