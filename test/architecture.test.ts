@@ -37,6 +37,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   'node-forge': ['directory'],
   zod: ['config', 'console'],
   hono: ['console'],
+  uqr: ['console'],
   pino: ['observability', 'app', 'server'],
   'prom-client': ['observability'],
   commander: ['main', 'cli'],

@@ -15,6 +15,7 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Roles', path: '/roles', permission: 'roles:read' },
   { label: 'Groups', path: '/groups', permission: 'groups:read' },
   { label: 'Administrators', path: '/administrators', permission: 'administrators:read' },
+  { label: 'Audit trail', path: '/audit', permission: 'audit:read' },
   { label: 'Try it', path: '/try-it', permission: 'service_accounts:read' },
 ]
 

@@ -9,6 +9,7 @@ import { Refusal } from '../errors.ts'
 import { type Cookie, formCookie, noticeCookie, openidCookie, sessionCookie } from '../http/cookies.ts'
 import { toRefusal } from '../http/fault.ts'
 import { type Form, parseForm, readBody } from '../http/form.ts'
+import { sendLines } from '../http/lines.ts'
 import { allowOnly } from '../http/methods.ts'
 import { refusePlaintext } from '../http/plaintext.ts'
 import { contextOf, noteFacts, noteRefusal } from '../http/request-context.ts'
@@ -24,6 +25,7 @@ import { BUG, explain } from './refusals.ts'
 import { ENTRANCE, OWN, PLATFORM, SCREENS } from './screens.ts'
 import {
   type ConsoleServices,
+  type LinesFile,
   may,
   type OrganizationVisit,
   type Page,
@@ -47,7 +49,7 @@ export type ConsoleOptions = ConsoleServices & {
 
 /** What all pages share. */
 type Kit = {
-  services: ConsoleServices
+  services: ConsoleOptions
   root: string
   assets: Assets
   cookies: Record<'session' | 'form' | 'notice' | 'openid', Cookie>
@@ -107,7 +109,9 @@ function mount<Kind extends Visit>(
     const name = method.toLowerCase() as Lowercase<typeof method>
     router[name](path, ours, readBody, async (req, res) => {
       const visit = await gather(kit, req, res)
-      send(kit, req, res, visit, await handle(visit))
+      const reply = await handle(visit)
+      if ('file' in reply) await sendFile(kit, res, reply.file)
+      else send(kit, req, res, visit, reply)
     })
   }
 }
@@ -211,7 +215,19 @@ function readForm(req: Request, formToken: string): Form {
   return form
 }
 
-function send(kit: Kit, req: Request, res: Response, visit: Visit, reply: Reply): void {
+/** Names of files are ours: slugs and days. */
+async function sendFile({ services }: Kit, res: Response, { name, batches }: LinesFile): Promise<void> {
+  res.setHeader('Content-Disposition', `attachment; filename="${name}"`)
+  await sendLines(res, batches, (error) => services.onBug(error, res))
+}
+
+function send(
+  kit: Kit,
+  req: Request,
+  res: Response,
+  visit: Visit,
+  reply: Exclude<Reply, { file: LinesFile }>,
+): void {
   const { cookies, notices } = kit
   if (reply.session === null) cookies.session.clear(res)
   else if (reply.session !== undefined) cookies.session.set(res, reply.session)

@@ -18,6 +18,7 @@ import {
   showAdministratorSessions,
 } from './screens/administrator-sessions.ts'
 import { listAdministrators } from './screens/administrators.ts'
+import { exportAudit, showAudit } from './screens/audit.ts'
 import { askForCode, giveCode } from './screens/code.ts'
 import { editAdministrator, saveAdministrator } from './screens/edit-administrator.ts'
 import { createGroup, editGroup, saveGroup, showNewGroup } from './screens/edit-group.ts'
@@ -184,6 +185,8 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${GROUP}/edit`, 'groups:manage', saveGroup],
   ['GET', `${GROUP}/delete`, 'groups:manage', askToDeleteGroup],
   ['POST', `${GROUP}/delete`, 'groups:manage', deleteGroup],
+  ['GET', '/audit', 'audit:read', showAudit],
+  ['GET', '/audit/export', 'audit:read', exportAudit],
   ['GET', '/try-it', 'service_accounts:read', showTryIt],
   ['POST', '/try-it', 'service_accounts:read', explainAssertion],
   ['GET', ADMINISTRATORS, 'administrators:read', listAdministrators],

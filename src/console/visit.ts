@@ -69,6 +69,10 @@ type Kept = { session?: string | null; openid?: string }
 export type Reply =
   | ({ page: Page; status?: 200 | 409 | 422 | 429; refusal?: Refusal } & Kept)
   | ({ to: string; done?: string } & Kept)
+  | { file: LinesFile }
+
+/** A file of one JSON text a line, read a batch at a time while it is sent. */
+export type LinesFile = { name: string; batches: AsyncIterable<readonly unknown[]> }
 
 type Handler<Kind extends Visit> = (visit: Kind) => Promise<Reply> | Reply
 

@@ -1,4 +1,5 @@
-import type { AuditContent } from '../database/audit-chain.ts'
+import { type AuditContent, type ChainHead, describeEvent } from '../database/audit-chain.ts'
+import { findHead } from '../database/queries/audit-chain.ts'
 import {
   listAccountEvents as queryAccountEvents,
   listAuditEvents as queryEvents,
@@ -84,6 +85,31 @@ export async function exportAuditEvents(
 ): Promise<AsyncGenerator<TrailEntry[]>> {
   const { id } = await getOrganizationEver(db, actor, organizationId)
   return readBatches(db, id, filter)
+}
+
+/** An entry as the API and every export show it: what its hash is over, and its place in the chain. */
+export function presentEntry({ chain, ...content }: TrailEntry) {
+  return {
+    ...describeEvent(content),
+    chain: chain && {
+      sequence: chain.sequence,
+      previous_hash: chain.previousHash.toString('hex'),
+      hash: chain.hash.toString('hex'),
+    },
+  }
+}
+
+/**
+ * The newest event of an organization's chain, by which somebody who keeps it elsewhere sees later whether the past was
+ * changed; undefined when it was taken away. Throws Refusal `resource_not_found`.
+ */
+export async function findChainHead(
+  { db }: Services,
+  actor: Actor,
+  organizationId: string,
+): Promise<ChainHead | undefined> {
+  const { id } = await getOrganizationEver(db, actor, organizationId)
+  return findHead(db, id)
 }
 
 async function* readBatches(

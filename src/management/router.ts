@@ -3,12 +3,12 @@ import type { DirectoryServices, RotationServices, SealingServices } from '../di
 import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
 import { parseBody, readBody } from '../http/json-body.ts'
+import { LINES_TYPE, sendLines } from '../http/lines.ts'
 import { allowOnly } from '../http/methods.ts'
 import { noteRefusal } from '../http/request-context.ts'
 import { createValidation } from '../http/validation.ts'
 import { type AuthenticationServices, authenticate, callerOf, requirePermission } from './authenticate.ts'
 import { requireIds } from './ids.ts'
-import { LINES_TYPE, sendLines } from './lines.ts'
 import { answerProblems } from './problem.ts'
 import type { Route } from './route.ts'
 import {

@@ -62,6 +62,8 @@ const NEEDED: Record<string, string> = {
   'POST /groups/:grp/edit': 'groups:manage',
   'GET /groups/:grp/delete': 'groups:manage',
   'POST /groups/:grp/delete': 'groups:manage',
+  'GET /audit': 'audit:read',
+  'GET /audit/export': 'audit:read',
   'GET /try-it': 'service_accounts:read',
   'POST /try-it': 'service_accounts:read',
   'GET /administrators': 'administrators:read',

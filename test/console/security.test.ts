@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals'
 import type { Browser } from 'playwright-core'
+import { qrCode } from '../../src/console/parts/qr-code.ts'
 import { createPerson, launchChromium, type Person } from '../support/console.ts'
 import { createOrganization } from '../support/management.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
@@ -48,6 +49,10 @@ test('a second factor is set up, its recovery codes are shown once, and it is re
   await person.fill({ 'Your password': administrator.password })
   await person.press('Go on')
   const secret = (await person.page.locator('.copyable code').innerText()).replaceAll(' ', '')
+  const uri = await person.page.locator('a[href^="otpauth:"]').getAttribute('href')
+  expect(uri).toContain(`secret=${secret}`)
+  const drawn = await person.page.locator('.qr-ink').getAttribute('d')
+  expect(qrCode(uri ?? '', '').toString()).toContain(`d="${drawn}"`)
   await person.look('second-factor-secret')
   await person.fill({ Code: '123456' })
   await person.press('Turn on')

@@ -232,7 +232,7 @@ export async function startTestServer(
 /** Reads an answer whole: JSON where it is JSON. */
 export async function toAnswer(response: Response): Promise<Answer> {
   const text = await response.text()
-  const isJson = /json/.test(response.headers.get('content-type') ?? '')
+  const isJson = /[/+]json\b/.test(response.headers.get('content-type') ?? '')
   return {
     status: response.status,
     headers: response.headers,

@@ -99,6 +99,9 @@ const PHRASES: Record<AuditAction | typeof TOKEN_ISSUED, string> = {
   'signing_key.revoked': 'revoked {target}',
 }
 
+/** Everything that an event can say was done, sorted. */
+export const ACTIONS: readonly string[] = Object.keys(PHRASES).sort()
+
 /** What happened, as a sentence: `Ada disabled the key Production; its tokens ended`. */
 export function describeEntry(entry: TrailEntry, about?: string): Html {
   const { action, reason, count: times } = entry

@@ -5,6 +5,7 @@ import { copyable } from '../parts/copy.ts'
 import { dangerPage } from '../parts/danger.ts'
 import { actions, faultSummary, form, submit, textField } from '../parts/form.ts'
 import { pageHeader } from '../parts/page-header.ts'
+import { qrCode } from '../parts/qr-code.ts'
 import { recoveryCodesPage } from '../parts/recovery-codes.ts'
 import type { Page, Reply, SessionVisit } from '../visit.ts'
 
@@ -125,9 +126,14 @@ ${form({
 
 function drawSecret({ secret, keyUri }: authentication.Enrolment): Html {
   const groups = secret.replaceAll(/.{4}(?=.)/g, '$& ')
-  return html`<p>Add an account by hand, with this secret. It is shown this once.</p>
-<p>${copyable(secret, { label: 'the secret', shown: groups })}</p>
-<p class="muted">On this device: <a href="${keyUri}">open it in your authenticator</a>. Kind: time-based, six digits, 30 seconds.</p>`
+  return html`<div class="enrolment">
+  ${qrCode(keyUri, 'The secret, to be read by the camera of your authenticator')}
+  <div>
+    <p>Let your authenticator read the code. Code and secret are shown this once.</p>
+    <p>By hand: time-based, six digits, 30 seconds, with the secret<br>${copyable(secret, { label: 'the secret', shown: groups })}</p>
+    <p class="muted">On this device: <a href="${keyUri}">open it in your authenticator</a>.</p>
+  </div>
+</div>`
 }
 
 function drawKnownSecret(root: string): Html {

@@ -151,7 +151,7 @@ async function drawRequest(
   if (items.length === 0) {
     return html`<p class="nothing">Nothing here is known of this request. It may be another organization’s, or have named no account of yours; of an account’s refusals, the trail keeps ten a minute one by one. The server’s log has all.</p>`
   }
-  return html`${items.map((item) => drawEntry(item, now, home))}`
+  return html`${items.map((item) => drawEntry(item, now, home))}<p><a href="${home}/audit?${new URLSearchParams({ request: requestId }).toString()}">Its events in the audit trail</a></p>`
 }
 
 function drawEntry(entry: TrailEntry, now: number, home: string): Html {

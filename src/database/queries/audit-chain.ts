@@ -116,11 +116,7 @@ export function readChain<Result>(
     .setIsolationLevel('repeatable read')
     .setAccessMode('read only')
     .execute(async (trx) => {
-      const head = await trx
-        .selectFrom('auditHeads')
-        .select(['sequence', 'hash'])
-        .where('organizationId', '=', organizationId)
-        .executeTakeFirst()
+      const head = await findHead(trx, organizationId)
       const anchors = await trx
         .selectFrom('auditAnchors')
         .selectAll()
@@ -128,11 +124,21 @@ export function readChain<Result>(
         .orderBy('lastSequence')
         .execute()
       return read({
-        head: head && { sequence: Number(head.sequence), hash: head.hash },
+        head,
         anchors,
         events: fetchEvents(trx, organizationId),
       })
     })
+}
+
+/** Sequence and hash of the newest event; undefined where nothing was ever written, or the head was taken away. */
+export async function findHead(db: Kysely<Database>, organizationId: string): Promise<ChainHead | undefined> {
+  const head = await db
+    .selectFrom('auditHeads')
+    .select(['sequence', 'hash'])
+    .where('organizationId', '=', organizationId)
+    .executeTakeFirst()
+  return head && { sequence: Number(head.sequence), hash: head.hash }
 }
 
 async function* fetchEvents(

@@ -1,4 +1,3 @@
-import { describeEvent } from '../../database/audit-chain.ts'
 import * as directory from '../../directory/audit-trail.ts'
 import { type Call, organizationOf, pageOf, type Reply } from '../route.ts'
 import { toQueryTime } from '../time.ts'
@@ -16,7 +15,10 @@ export async function listAuditEvents(call: Call): Promise<Reply> {
     return { status: 200, lines: presentBatches(batches) }
   }
   const listing = await directory.listAuditEvents(services, actor, organizationOf(call), filter, pageOf(call))
-  return { status: 200, body: { items: listing.items.map(present), next_cursor: listing.nextCursor } }
+  return {
+    status: 200,
+    body: { items: listing.items.map(directory.presentEntry), next_cursor: listing.nextCursor },
+  }
 }
 
 function toFilter(query: FilterQuery): directory.TrailFilter {
@@ -34,16 +36,5 @@ function toFilter(query: FilterQuery): directory.TrailFilter {
 }
 
 async function* presentBatches(batches: AsyncIterable<directory.TrailEntry[]>): AsyncGenerator<unknown[]> {
-  for await (const entries of batches) yield entries.map(present)
-}
-
-function present({ chain, ...content }: directory.TrailEntry) {
-  return {
-    ...describeEvent(content),
-    chain: chain && {
-      sequence: chain.sequence,
-      previous_hash: chain.previousHash.toString('hex'),
-      hash: chain.hash.toString('hex'),
-    },
-  }
+  for await (const entries of batches) yield entries.map(directory.presentEntry)
 }

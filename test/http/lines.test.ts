@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import express from 'express'
-import { sendLines } from '../../src/management/lines.ts'
+import { sendLines } from '../../src/http/lines.ts'
 import { until } from '../support/until.ts'
 
 /** In place of the minute that a reader has. */
