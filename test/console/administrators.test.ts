@@ -172,6 +172,28 @@ test('access is given and taken: roles, groups, single permissions, and why some
   })
 })
 
+test('a form that was open while somebody else changed the access undoes nothing', async () => {
+  const { id, path } = await create({ role_ids: [roleIds.viewer] })
+  const form = `${people()}/${id}/access/edit`
+  const seen = /name="seen" value="([^"]+)"/.exec((await client.get(form)).text)?.[1] ?? ''
+  await must(server.api('PATCH', path, { role_ids: [] }))
+  const fields = { seen, role_ids: roleIds.viewer, groups_administrator: 'none' }
+  const answer = await client.post(form, fields)
+  expect(answer.status).toBe(409)
+  expect(answer.text).toContain('This was changed meanwhile')
+  expect((await read(id)).role_ids).toEqual([])
+})
+
+test('an owner of the platform is not its last one while another account may set everything right', async () => {
+  const { organization: platform } = await must(server.api('GET', '/me'))
+  const operator = await createAdministrator(server, platform.id, { role_ids: [roleIds.owner] })
+  const theirs = await createConsoleClient(server, operator)
+  const { slug } = await must(server.api('GET', `/organizations/${platform.id}`))
+  const { text } = await theirs.get(`/organizations/${slug}/administrators/${operator.id}`)
+  expect(text).not.toContain('last owner')
+  expect(text).toContain('Remove…')
+})
+
 describe('a sign-in is reset', () => {
   test('by a link that is shown once; password and sessions end, the second factor where that is asked for', async () => {
     const lost = await create({ name: 'Katherine Johnson', role_ids: [roleIds.viewer] })
@@ -329,7 +351,7 @@ describe('nobody gives what they do not have', () => {
   let theirs: ConsoleClient
   beforeAll(async () => {
     const management = await managementServerId(server)
-    const permissions = ['administrators:read', 'administrators:manage'].map((permission) => ({
+    const permissions = ['administrators:read', 'administrators:manage', 'groups:read'].map((permission) => ({
       resource_server_id: management,
       permission,
     }))
@@ -383,6 +405,31 @@ describe('nobody gives what they do not have', () => {
       expect(answer.text).toContain('You can give only what you have')
     }
     expect(await read(id)).toMatchObject({ group_access: [], groups_administrator: null })
+  })
+
+  test('who may not read groups and roles sees none of them, and leaves access to groups as it is', async () => {
+    const management = await managementServerId(server)
+    const blind = await create({
+      permissions: ['administrators:read', 'administrators:manage'].map((permission) => ({
+        resource_server_id: management,
+        permission,
+      })),
+    })
+    const group = await must(
+      server.api('POST', `/organizations/${organization.id}/groups`, { name: 'Unseen' }),
+    )
+    await must(server.api('POST', `/organizations/${organization.id}/roles`, { name: 'Unheard of' }))
+    const group_access = [{ group_id: group.id, access: 'viewer' }]
+    const { id } = await create({ group_access })
+    const client = await createConsoleClient(server, blind)
+    for (const page of ['access', 'access/edit']) {
+      const { text } = await client.get(`${people()}/${id}/${page}`)
+      expect(text).not.toContain('Unseen')
+      expect(text).not.toContain('Unheard of')
+    }
+    const sent = { groups_administrator: 'none', group_access: '' }
+    expect((await client.post(`${people()}/${id}/access/edit`, sent)).status).toBe(303)
+    expect((await read(id)).group_access).toEqual(group_access)
   })
 
   test.each([

@@ -141,6 +141,43 @@ test('without JavaScript a role is made and kept as it was typed when its name i
   expect(await quiet.page.getByLabel('invoices:read').isChecked()).toBe(true)
 })
 
+test('a form that was open while somebody else changed the role undoes nothing', async () => {
+  const { id } = await must(server.api('POST', api('roles'), { name: 'Contended' }))
+  const client = await createConsoleClient(server, owner)
+  const form = `${roles()}/${id}/edit`
+  const seen = /name="seen" value="([^"]+)"/.exec((await client.get(form)).text)?.[1] ?? ''
+  await must(server.api('PATCH', `${api('roles')}/${id}`, { description: 'Changed by somebody else.' }))
+  const answer = await client.post(form, { seen, name: 'Contended' })
+  expect(answer.status).toBe(409)
+  expect(answer.text).toContain('This was changed meanwhile')
+  expect(answer.text).toContain('Changed by somebody else.')
+  expect((await must(server.api('GET', `${api('roles')}/${id}`))).description).toBe(
+    'Changed by somebody else.',
+  )
+})
+
+test('of many permissions those are shown that hold what is typed; what is ticked is sent, seen or not', async () => {
+  await must(
+    server.api('POST', '/resource-servers', {
+      name: 'Warehouse API',
+      identifier: 'https://warehouse.example.com',
+      permissions: [{ name: 'stock:count', description: 'Count what is there' }],
+    }),
+  )
+  await person.open(`${roles()}/new`)
+  await person.fill({ Name: 'Finder' })
+  await person.page.getByLabel('invoices:read').check()
+  await person.page.getByLabel('Look for a permission').fill('COUNT what')
+  expect(await person.page.locator('.option:visible').count()).toBe(1)
+  expect(await person.page.getByLabel('stock:count').isVisible()).toBe(true)
+  await person.look('new-role-narrowed')
+  await person.page.getByLabel('Look for a permission').press('Enter')
+  expect(await person.heading()).toBe('New role')
+  await person.press('Create role')
+  expect(await person.heading()).toBe('Finder')
+  expect(await person.text()).toContain('invoices:read')
+})
+
 describe('nobody gives what they do not have', () => {
   const value = (name: string) => `${resourceServer} ${name}`
 

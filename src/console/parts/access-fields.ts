@@ -5,7 +5,7 @@ import { listGroups, nameGroups } from '../../directory/groups.ts'
 import type { ListedPermission } from '../../directory/permissions.ts'
 import { choice, type Draft, ticked } from '../forms.ts'
 import { type Html, html } from '../html.ts'
-import type { OrganizationVisit } from '../visit.ts'
+import { may, type OrganizationVisit } from '../visit.ts'
 import { type Option, optionList, selectField } from './form.ts'
 import { permissionPicker, pickedPermissions, pickValue, readPermissions } from './permission-picker.ts'
 import { readRoleOptions } from './role-options.ts'
@@ -18,8 +18,8 @@ export type AccessOptions = {
   given: GivenAccess
   roles: readonly Option[]
   permissions: readonly ListedPermission[]
-  /** Those that the account has access to, and the newest others. */
-  groups: readonly GroupRow[]
+  /** Those that the account has access to, and the newest others; undefined for who may not know of groups. */
+  groups: readonly GroupRow[] | undefined
   hasMoreGroups: boolean
   judge: GrantJudge
 }
@@ -54,18 +54,22 @@ export function accessValues(access: GivenAccess): Record<string, string | strin
   }
 }
 
-/** What was chosen, as the directory takes it. Pure. */
-export function toAccess(values: {
-  role_ids: string[]
-  groups_administrator: 'none' | GroupAccessLevel
-  group_access: GivenAccess['groupAccess']
-  permissions: GivenAccess['permissions']
-}): GivenAccess {
+/** What was chosen, as the directory takes it. Who may not know of groups leaves access to them as it is. Pure. */
+export function toAccess(
+  visit: OrganizationVisit,
+  given: GivenAccess,
+  values: {
+    role_ids: string[]
+    groups_administrator: 'none' | GroupAccessLevel
+    group_access: GivenAccess['groupAccess']
+    permissions: GivenAccess['permissions']
+  },
+): GivenAccess {
   const { role_ids, groups_administrator, group_access, permissions } = values
   return {
     roleIds: role_ids,
     groupsAdministrator: groups_administrator === 'none' ? null : groups_administrator,
-    groupAccess: group_access,
+    groupAccess: may(visit, 'groups:read') ? group_access : given.groupAccess,
     permissions,
   }
 }
@@ -85,7 +89,15 @@ export async function readAccessOptions(
   ])
   const others = newest.items.filter(({ id }) => !groupIds.includes(id))
   const groups = [...known, ...others]
-  return { given, roles, permissions, groups, hasMoreGroups: newest.nextCursor !== null, judge }
+  const hasMoreGroups = newest.nextCursor !== null
+  return {
+    given,
+    roles,
+    permissions,
+    groups: may(visit, 'groups:read') ? groups : undefined,
+    hasMoreGroups,
+    judge,
+  }
 }
 
 /** The fields; everything that the person may not give is there, and says so. */
@@ -128,6 +140,8 @@ function administratorOptions({ given, judge }: AccessOptions) {
 function drawGroups(draft: Draft, options: AccessOptions): Html {
   const { groups, hasMoreGroups } = options
   const fault = draft.faults.find(({ field }) => field === 'group_access')?.text
+  if (groups === undefined)
+    return html`<div class="field"><p class="help">Access to groups stays as it is: you may not see which there are.</p></div>`
   if (groups.length === 0) return html`<div class="field"><p class="help">There are no groups yet.</p></div>`
   return html`<fieldset class="field${fault !== undefined && ' faulty'}" id="group_access" tabindex="-1">
   <legend>Groups</legend>

@@ -7,6 +7,10 @@ import { readAll } from './paging.ts'
 /** One permission of one resource server. */
 type Permission = { resourceServerId: string; permission: string }
 
+/** The module that a page with a picker names. */
+export const PICKER_SCRIPT = 'picker.js'
+/** From here on one looks for a permission rather than reads all of them. */
+const MANY = 20
 /** As many as the API takes. */
 const MAX_PICKED = 500
 /** Neither an id nor a scope token has a space (RFC 6749 §3.3). */
@@ -77,6 +81,7 @@ export function permissionPicker(
   <legend>${label}</legend>
   <p class="help">${help}</p>
   ${fault !== undefined && html`<p class="fault">${fault}</p>`}
+  ${permissions.length > MANY && html`<input type="search" hidden placeholder="Name or description" aria-label="Look for a permission" autocomplete="off">`}
   ${byResourceServer(permissions).map(
     ([{ resourceServerName, resourceServerIdentifier }, entries]) => html`<fieldset class="picker-group">
     <legend><span>${resourceServerName}</span><code>${resourceServerIdentifier}</code></legend>

@@ -1,23 +1,28 @@
 import type { Role } from '../../database/queries/roles.ts'
 import { type GrantJudge, readGrantJudge } from '../../directory/granting.ts'
 import { listRoles } from '../../directory/roles.ts'
-import type { OrganizationVisit } from '../visit.ts'
+import { may, type OrganizationVisit } from '../visit.ts'
 import type { Option } from './form.ts'
 import { readAll } from './paging.ts'
 
 /**
- * The roles there are, the least first. One that the person may not give is there, and says why it cannot be chosen;
- * where it is `given` already, it can be taken away.
+ * The roles there are, the least first; who may not read roles knows of the built-in ones, and of those that are `given`. One that the person may not give is there, and says why it cannot be chosen;
+ * where it is given already, it can be taken away.
  */
 export async function readRoleOptions(
-  { services, actor, organization }: OrganizationVisit,
+  visit: OrganizationVisit,
   given: readonly string[] = [],
 ): Promise<Option[]> {
+  const { services, actor, organization } = visit
   const [roles, judge] = await Promise.all([
     readAll((page) => listRoles(services, actor, organization.id, page)),
     readGrantJudge(services.db, actor),
   ])
-  const sorted = roles.toSorted((one, other) => one.permissions.length - other.permissions.length)
+  const isKnown = ({ id, organizationId }: Role) =>
+    organizationId === null || given.includes(id) || may(visit, 'roles:read')
+  const sorted = roles
+    .filter(isKnown)
+    .toSorted((one, other) => one.permissions.length - other.permissions.length)
   return sorted.map((role) => {
     const obstacle = findObstacle(role, judge)
     const isGiven = given.includes(role.id)

@@ -19,6 +19,8 @@ import { facts } from '../parts/facts.ts'
 import { actions, faultSummary, form, submit } from '../parts/form.ts'
 import { linkButton, pageHeader, section } from '../parts/page-header.ts'
 import { pageOf, paging } from '../parts/paging.ts'
+import { PICKER_SCRIPT } from '../parts/permission-picker.ts'
+import { isOutdated, outdatedDraft, seenField } from '../parts/seen.ts'
 import { count } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
 import {
@@ -71,9 +73,13 @@ export async function editAdministratorAccess(visit: OrganizationVisit): Promise
 export async function saveAdministratorAccess(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor, root, home, form } = visit
   const administrator = await readAdministrator(visit)
+  if (isOutdated(form, administrator.updatedAt)) {
+    const draft = outdatedDraft(accessValues(administrator))
+    return refused(await draw(visit, administrator, draft), draft)
+  }
   const read = readForm(form, ACCESS_FIELDS)
   if ('draft' in read) return refused(await draw(visit, administrator, read.draft), read.draft)
-  const patch = { ...NO_CHANGE, access: toAccess(read.values) }
+  const patch = { ...NO_CHANGE, access: toAccess(visit, administrator, read.values) }
   try {
     await updateAdministrator(services, actor, administratorPath(visit), patch)
   } catch (error) {
@@ -94,11 +100,6 @@ function drawFacts(
   named: { roleNames: ReadonlyMap<string, string>; groups: readonly { id: string; name: string }[] },
 ): Html {
   const none = html`<span class="muted">none</span>`
-  const groupName = (id: string) => named.groups.find((group) => group.id === id)?.name ?? id
-  const drawGroup = (id: string) =>
-    may(visit, 'groups:read')
-      ? html`<a href="${visit.home}/groups/${id}">${groupName(id)}</a>`
-      : html`${groupName(id)}`
   return facts([
     [
       'Roles',
@@ -107,14 +108,23 @@ function drawFacts(
         : commaSeparated(roleIds.map((id) => roleLink(visit, { id, name: named.roleNames.get(id) ?? id }))),
     ],
     ['Single permissions', permissions.length === 0 ? none : count(permissions.length, 'permission')],
-    [
-      'Groups',
-      groupAccess.length === 0
-        ? none
-        : commaSeparated(groupAccess.map(({ groupId, access }) => html`${access} of ${drawGroup(groupId)}`)),
-    ],
+    ['Groups', groupAccess.length === 0 ? none : drawGroups(visit, groupAccess, named.groups)],
     ['All groups', groupsAdministrator === null ? 'no' : `${groupsAdministrator} (groups administrator)`],
   ])
+}
+
+/** By name for who may know of groups. */
+function drawGroups(
+  visit: OrganizationVisit,
+  groupAccess: Administrator['groupAccess'],
+  groups: readonly { id: string; name: string }[],
+): Html {
+  if (!may(visit, 'groups:read')) return html`${count(groupAccess.length, 'group')}`
+  const entries = groupAccess.map(({ groupId, access }) => {
+    const name = groups.find(({ id }) => id === groupId)?.name ?? groupId
+    return html`${access} of <a href="${visit.home}/groups/${groupId}">${name}</a>`
+  })
+  return commaSeparated(entries)
 }
 
 async function draw(visit: OrganizationVisit, administrator: Administrator, draft: Draft): Promise<Page> {
@@ -126,6 +136,7 @@ async function draw(visit: OrganizationVisit, administrator: Administrator, draf
   const here = `${home}/administrators/${administrator.id}/access`
   return {
     title: `Change access of ${administrator.name}`,
+    scripts: [PICKER_SCRIPT],
     content: html`${pageHeader({
       title: 'Change access',
       purpose: 'It counts at once, also in sessions that are open. You can give only what you have yourself.',
@@ -137,7 +148,7 @@ ${faultSummary(draft)}
 ${form({
   action: `${here}/edit`,
   formToken,
-  content: html`${accessFields(draft, options)}
+  content: html`${seenField(administrator.updatedAt)}${accessFields(draft, options)}
 ${actions(submit('Save access'), { label: 'Cancel', to: here })}`,
 })}`,
   }

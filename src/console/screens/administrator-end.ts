@@ -107,7 +107,7 @@ async function draw(
           ? 'They are signed in nowhere now.'
           : `${count(sessions, 'session')} ${sessions === 1 ? 'ends' : 'end'} now.`,
         ...(administrator.invitationExpiresAt === null ? [] : ['The link that they have stops working.']),
-        ...(act === 'disable' ? DISABLED : drawLosses(administrator)),
+        ...(act === 'disable' ? drawKept(administrator) : drawLosses(administrator)),
         ...(isSelf(visit, administrator) ? ['This is you: you cannot undo it yourself.'] : []),
       ],
       act: words.act,
@@ -124,7 +124,13 @@ const WORDS = {
   delete: { verb: 'Remove', act: 'Remove administrator', keep: 'Keep them' },
 } as const
 
-const DISABLED = ['They keep roles, groups and password, and can be enabled again.']
+function drawKept({ hasPassword, isLinked }: Administrator): string[] {
+  return [
+    hasPassword || isLinked
+      ? 'They keep roles, groups and how they sign in, and can be enabled again.'
+      : 'They keep roles and groups, and can be enabled again; then they need a new invitation.',
+  ]
+}
 
 function drawLosses({ roleIds, permissions, groupAccess, groupsAdministrator }: Administrator): string[] {
   const losses = [

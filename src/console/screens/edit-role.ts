@@ -1,17 +1,20 @@
+import type { Role } from '../../database/queries/roles.ts'
 import { countRoleHolders } from '../../directory/holders.ts'
 import { createRole as create, getRole, updateRole } from '../../directory/roles.ts'
 import { type Draft, freshDraft, line, lines, readForm, refused, refusedDraft } from '../forms.ts'
-import { html } from '../html.ts'
+import { type Html, html } from '../html.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { actions, faultSummary, form, submit, textArea, textField } from '../parts/form.ts'
 import { countHolders, verb } from '../parts/holders.ts'
 import { linkButton, pageHeader } from '../parts/page-header.ts'
 import {
+  PICKER_SCRIPT,
   permissionPicker,
   pickedPermissions,
   pickValue,
   readPermissions,
 } from '../parts/permission-picker.ts'
+import { isOutdated, outdatedDraft, seenField } from '../parts/seen.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
 import { rolePath } from './role.ts'
 
@@ -43,15 +46,18 @@ export async function createRole(visit: OrganizationVisit): Promise<Reply> {
 
 export async function editRole(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor } = visit
-  const { name, description, permissions } = await getRole(services, actor, rolePath(visit))
-  const values = permissions.map(pickValue)
-  return { page: await drawEdit(visit, freshDraft({ name, description, permissions: values })) }
+  const role = await getRole(services, actor, rolePath(visit))
+  return { page: await drawEdit(visit, freshDraft(valuesOf(role))) }
 }
 
 export async function saveRole(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor, home, form } = visit
   // Before anything is said of the form: what somebody may not see is not there.
-  await getRole(services, actor, rolePath(visit))
+  const before = await getRole(services, actor, rolePath(visit))
+  if (isOutdated(form, before.updatedAt)) {
+    const draft = outdatedDraft(valuesOf(before))
+    return refused(await drawEdit(visit, draft), draft)
+  }
   const read = readForm(form, FIELDS)
   if ('draft' in read) return refused(await drawEdit(visit, read.draft), read.draft)
   try {
@@ -63,11 +69,16 @@ export async function saveRole(visit: OrganizationVisit): Promise<Reply> {
   }
 }
 
+function valuesOf({ name, description, permissions }: Role) {
+  return { name, description, permissions: permissions.map(pickValue) }
+}
+
 async function drawNew(visit: OrganizationVisit, draft: Draft): Promise<Page> {
   const { services, organization, home } = visit
   const above = `${home}/roles`
   return {
     title: 'New role',
+    scripts: [PICKER_SCRIPT],
     content: html`${pageHeader({
       title: 'New role',
       purpose: 'A set of permissions with a name that people understand. Resource servers see the name, too.',
@@ -94,6 +105,7 @@ async function drawEdit(visit: OrganizationVisit, draft: Draft): Promise<Page> {
   if (role.organizationId === null) return drawBuiltIn(role.name, here)
   return {
     title: 'Edit role',
+    scripts: [PICKER_SCRIPT],
     content: html`${pageHeader({
       title: 'Edit role',
       purpose: isHeld
@@ -101,7 +113,7 @@ async function drawEdit(visit: OrganizationVisit, draft: Draft): Promise<Page> {
         : 'Nobody has it yet.',
       above: { label: role.name, to: here },
     })}
-${await drawForm(visit, draft, { given: role.permissions, action: `${here}/edit`, act: 'Save changes', back: here })}`,
+${await drawForm(visit, draft, { given: role.permissions, seen: seenField(role.updatedAt), action: `${here}/edit`, act: 'Save changes', back: here })}`,
   }
 }
 
@@ -119,14 +131,14 @@ function drawBuiltIn(name: string, here: string): Page {
 async function drawForm(
   visit: OrganizationVisit,
   draft: Draft,
-  options: { given: Permissions; action: string; act: string; back: string },
+  options: { given: Permissions; seen?: Html; action: string; act: string; back: string },
 ) {
-  const { given, action, act, back } = options
+  const { given, seen, action, act, back } = options
   return html`${faultSummary(draft)}
 ${form({
   action,
   formToken: visit.formToken,
-  content: html`${textField(draft, {
+  content: html`${seen}${textField(draft, {
     name: 'name',
     label: 'Name',
     help: 'What somebody who has it does, such as «Bookkeeping».',

@@ -178,7 +178,7 @@ async function drawDeletion(visit: OrganizationVisit, draft: Draft): Promise<Pag
     content: dangerPage({
       title,
       consequences: [
-        'No account has this role: 0 service accounts, 0 administrators. Nobody loses a permission.',
+        '0 accounts have this role: nobody loses a permission.',
         `It names ${count(role.permissions.length, 'permission')}, which stay what they are.`,
         'It cannot be brought back. Its name becomes free; resource servers that go by the name may meet it again.',
       ],
