@@ -4,7 +4,7 @@ const MAX_LENGTH = 100
 const CONTROL = /\p{Cc}/gu
 
 /** A parameter of the address, trimmed and cut; undefined when absent or empty. The address is anybody's to write. */
-export function readQuery(query: URLSearchParams, name: string): string | undefined {
-  const text = (query.get(name) ?? '').replaceAll(CONTROL, '').trim().slice(0, MAX_LENGTH)
+export function readQuery(query: URLSearchParams, name: string, maxLength = MAX_LENGTH): string | undefined {
+  const text = (query.get(name) ?? '').replaceAll(CONTROL, '').trim().slice(0, maxLength)
   return text === '' ? undefined : text.toWellFormed()
 }

@@ -58,6 +58,7 @@ import {
 } from './screens/second-factor.ts'
 import { endOtherSessions, endSession, showSecurity } from './screens/security.ts'
 import { showServiceAccount } from './screens/service-account.ts'
+import { giveAccess, showAccess } from './screens/service-account-access.ts'
 import { showAccountAudit } from './screens/service-account-audit.ts'
 import {
   askToDelete,
@@ -66,6 +67,8 @@ import {
   disableAccount,
   enableAccount,
 } from './screens/service-account-end.ts'
+import { delegate, givePermissions, showDelegation, showGive } from './screens/service-account-gifts.ts'
+import { askToTake, takeAccess } from './screens/service-account-take.ts'
 import {
   askToRevokeAll,
   askToRevokeToken,
@@ -123,6 +126,7 @@ export const PLATFORM: readonly PlatformScreen[] = [
 const ACCOUNTS = '/service-accounts'
 const ACCOUNT = `${ACCOUNTS}/:acc`
 const KEYS = `${ACCOUNT}/keys`
+const ACCESS = `${ACCOUNT}/permissions`
 const TOKENS = `${ACCOUNT}/tokens`
 const KEY = `${KEYS}/:key`
 const ROLES = '/roles'
@@ -150,6 +154,14 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${TOKENS}/revoke`, 'service_accounts:manage', revokeAll],
   ['GET', `${TOKENS}/:tok/revoke`, 'service_accounts:manage', askToRevokeToken],
   ['POST', `${TOKENS}/:tok/revoke`, 'service_accounts:manage', revokeToken],
+  ['GET', ACCESS, 'service_accounts:read', showAccess],
+  ['POST', ACCESS, 'service_accounts:manage', giveAccess],
+  ['GET', `${ACCESS}/give`, 'service_accounts:manage', showGive],
+  ['POST', `${ACCESS}/give`, 'service_accounts:manage', givePermissions],
+  ['GET', `${ACCESS}/delegate`, 'service_accounts:manage', showDelegation],
+  ['POST', `${ACCESS}/delegate`, 'service_accounts:manage', delegate],
+  ['GET', `${ACCESS}/take`, 'service_accounts:manage', askToTake],
+  ['POST', `${ACCESS}/take`, 'service_accounts:manage', takeAccess],
   ['GET', `${ACCOUNT}/audit`, 'audit:read', showAccountAudit],
   ['GET', KEYS, 'service_accounts:read', listKeys],
   ['GET', `${KEYS}/new`, 'service_accounts:manage', chooseKey],

@@ -67,6 +67,24 @@ export function patchAccess(access: Access, patch: AccessPatch): Access {
   }
 }
 
+/** As many entries as the API takes (openapi.yaml), for lists that grow one by one. */
+const MAX_ENTRIES = { permissions: 500, roleIds: 50, groupAccess: 500, subjects: 100 }
+
+/** Throws Refusal `input_invalid` when a list is longer than the API would take it. Pure. */
+export function assertBounded({ permissions, roleIds, groupAccess, delegation }: Access): void {
+  const lists = [
+    ['/permissions', permissions, MAX_ENTRIES.permissions],
+    ['/role_ids', roleIds, MAX_ENTRIES.roleIds],
+    ['/group_access', groupAccess, MAX_ENTRIES.groupAccess],
+    ['/delegation/subjects', delegation?.subjects ?? [], MAX_ENTRIES.subjects],
+    ['/delegation/permissions', delegation?.permissions ?? [], MAX_ENTRIES.permissions],
+  ] as const
+  const faults = lists
+    .filter(([, list, max]) => list.length > max)
+    .map(([pointer, , max]) => ({ pointer, detail: `has more than ${max} entries` }))
+  if (faults.length > 0) throw new Refusal('input_invalid', { faults }, { faults })
+}
+
 /** The same as it is kept and shown: sorted, each entry once. Pure. */
 export function normalizeAccess(access: Access): Access {
   const { permissions, roleIds, groupAccess, groupsAdministrator, delegation } = access

@@ -15,6 +15,7 @@ import { transact, transactEnding } from '../database/transaction.ts'
 import {
   type AccessPatch,
   accessFacts,
+  assertBounded,
   mayCostOwner,
   NO_ACCESS,
   normalizeAccess,
@@ -80,6 +81,37 @@ function toReviewFilter(review: Review, now: number): ReviewFilter {
     search,
     status,
   }
+}
+
+/**
+ * Gives an account something, or takes something from it, and leaves the rest as it is at that moment: `change` is told
+ * what it has, under the lock, so that nothing is lost which somebody else gave meanwhile.
+ * Throws Refusal `resource_not_found`, `permission_not_held`, `input_invalid` or `last_owner`.
+ */
+export async function changeAccess(
+  { db, clock }: Pick<DirectoryServices, 'db' | 'clock'>,
+  actor: Actor,
+  path: AccountPath,
+  change: (held: Access) => Partial<AccessPatch>,
+): Promise<ServiceAccount> {
+  return transact(db, async (trx) => {
+    const organization = await getOrganization(trx, actor, path.organizationId)
+    return keepingAnOwner(trx, organization, async () => {
+      const { account } = await lockServiceAccount(trx, actor, path)
+      const asked = patchAccess(account, { ...NO_ACCESS_PATCH, ...change(accessFacts(account)) })
+      assertBounded(asked)
+      const after = { ...account, ...normalizeAccess(asked) }
+      return storeChanges(trx, actor, account, { asked, after, now: clock.now() })
+    })
+  })
+}
+
+const NO_ACCESS_PATCH: AccessPatch = {
+  permissions: undefined,
+  roleIds: undefined,
+  groupAccess: undefined,
+  groupsAdministrator: undefined,
+  delegation: undefined,
 }
 
 /**

@@ -8,6 +8,7 @@ import { tabs } from './tabs.ts'
 /** The pages of one service account, in the order of their tabs; `path` is below the account's own. */
 const PAGES = [
   { label: 'Overview', path: '', permission: 'service_accounts:read' },
+  { label: 'Permissions', path: '/permissions', permission: 'service_accounts:read' },
   { label: 'Keys', path: '/keys', permission: 'service_accounts:read' },
   { label: 'Tokens', path: '/tokens', permission: 'service_accounts:read' },
   { label: 'Audit', path: '/audit', permission: 'audit:read' },

@@ -1,0 +1,382 @@
+import { z } from 'zod'
+import type { ExplainedPermission } from '../../database/queries/access.ts'
+import type { ServiceAccount } from '../../database/queries/accounts.ts'
+import type { Role } from '../../database/queries/roles.ts'
+import type { GroupRow } from '../../database/tables.ts'
+import { explainServiceAccount } from '../../directory/effective-permissions.ts'
+import { type GrantJudge, readGrantJudge } from '../../directory/granting.ts'
+import type { Listing } from '../../directory/pages.ts'
+import type { ListedPermission } from '../../directory/permissions.ts'
+import { listRoles } from '../../directory/roles.ts'
+import { getServiceAccount } from '../../directory/service-account-reach.ts'
+import { changeAccess } from '../../directory/service-accounts.ts'
+import { choice, type Draft, freshDraft, readForm, refused, ticked } from '../forms.ts'
+import { type Content, type Html, html } from '../html.ts'
+import { readGroups, refusedGift } from '../parts/access.ts'
+import { accountHeader } from '../parts/account-header.ts'
+import { apiDisclosure } from '../parts/api.ts'
+import { faultSummary, form, selectField, submit } from '../parts/form.ts'
+import { linkButton, section } from '../parts/page-header.ts'
+import { pageOf, paging } from '../parts/paging.ts'
+import { pickValue, readPermissions } from '../parts/permission-picker.ts'
+import { badge, badges } from '../parts/state.ts'
+import { type Column, table } from '../parts/table.ts'
+import { count } from '../parts/time.ts'
+import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
+import { accountPath } from './service-account.ts'
+import { type Thing, thingValue } from './service-account-take.ts'
+
+/** In place of a group: all of them, also those to come. */
+const ALL_GROUPS = 'all'
+const MAX_ROLES = 200
+
+const ROLE_FIELDS = { role_id: picked(/^role_[0-9a-z]{36}$/, 'Choose a role.') }
+const GROUP_FIELDS = {
+  group_id: picked(/^(all|grp_[0-9a-z]{36})$/, 'Choose a group.'),
+  access: choice(['viewer', 'manager'], 'Choose a level.'),
+}
+
+/** What a service account may do, where it has that from, and what else can be given to it. */
+export async function showAccess(visit: OrganizationVisit): Promise<Reply> {
+  return { page: await draw(visit, freshDraft({ access: 'viewer' })) }
+}
+
+/** Gives a role, or access to a group: one thing, whatever else the account has by now. */
+export async function giveAccess(visit: OrganizationVisit): Promise<Reply> {
+  // Before anything is said of the form: what somebody may not see is not there.
+  await getServiceAccount(visit.services.db, visit.actor, accountPath(visit))
+  return visit.form.has('group_id') ? giveGroup(visit) : giveRole(visit)
+}
+
+async function giveRole(visit: OrganizationVisit): Promise<Reply> {
+  const { services, actor, form: given, path } = visit
+  const read = readForm(given, ROLE_FIELDS)
+  if ('draft' in read) return refused(await draw(visit, read.draft), read.draft)
+  const { role_id: id } = read.values
+  const roles = await readRoles(visit)
+  const name = roles.find((role) => role.id === id)?.name ?? 'role'
+  try {
+    const { name: account } = await changeAccess(services, actor, accountPath(visit), ({ roleIds }) => ({
+      roleIds: [...roleIds, id],
+    }))
+    return { to: path, done: `${account} has the role ${name} now.` }
+  } catch (error) {
+    const draft = refusedGift(error, visit, { field: 'role_id', names: roles })
+    return refused(await draw(visit, draft), draft)
+  }
+}
+
+async function giveGroup(visit: OrganizationVisit): Promise<Reply> {
+  const { services, actor, form: given, path } = visit
+  const read = readForm(given, GROUP_FIELDS)
+  if ('draft' in read) return refused(await draw(visit, read.draft), read.draft)
+  const { group_id: groupId, access } = read.values
+  const groups = await readGroups(visit)
+  const name =
+    groupId === ALL_GROUPS ? 'all groups' : (groups.find(({ id }) => id === groupId)?.name ?? 'the group')
+  try {
+    const { name: account } = await changeAccess(services, actor, accountPath(visit), ({ groupAccess }) =>
+      groupId === ALL_GROUPS
+        ? { groupsAdministrator: access }
+        : {
+            groupAccess: [...groupAccess.filter((entry) => entry.groupId !== groupId), { groupId, access }],
+          },
+    )
+    return { to: path, done: `${account} is ${access} of ${name} now.` }
+  } catch (error) {
+    const draft = refusedGift(error, visit, { field: 'group_id', names: groups })
+    return refused(await draw(visit, draft), draft)
+  }
+}
+
+/** What the sections of the page are made of. */
+type Known = {
+  account: ServiceAccount
+  roles: readonly Role[]
+  groups: readonly GroupRow[]
+  permissions: readonly ListedPermission[]
+  judge: GrantJudge
+}
+
+async function draw(visit: OrganizationVisit, draft: Draft): Promise<Page> {
+  const { services, actor, organization } = visit
+  const path = accountPath(visit)
+  const [{ account }, effective, roles, groups, permissions, judge] = await Promise.all([
+    getServiceAccount(services.db, actor, path),
+    explainServiceAccount(services, actor, path, pageOf(visit)),
+    readRoles(visit),
+    readGroups(visit),
+    readPermissions(visit),
+    readGrantJudge(services.db, actor),
+  ])
+  const known = { account, roles, groups, permissions, judge }
+  const api = `/organizations/${organization.id}/service-accounts/${account.id}`
+  return {
+    title: `Permissions of ${account.name}`,
+    content: html`${accountHeader(visit, account, 'Permissions')}
+${faultSummary(draft)}
+${drawRoles(visit, draft, known)}
+${drawDirect(visit, known)}
+${drawGroups(visit, draft, known)}
+${drawDelegation(visit, known)}
+${drawEffective(visit, effective, known)}
+${apiDisclosure(services.issuer, [
+  { title: 'What it may do and why', method: 'GET', path: `${api}/effective-permissions` },
+  {
+    title: 'Give or take: each list as a whole',
+    method: 'PATCH',
+    path: api,
+    body: {
+      role_ids: account.roleIds,
+      group_access: account.groupAccess.map(({ groupId, access }) => ({ group_id: groupId, access })),
+    },
+  },
+])}`,
+  }
+}
+
+function drawRoles(visit: OrganizationVisit, draft: Draft, { account, roles, judge }: Known): Html {
+  const isGivable = ({ id, organizationId, permissions }: Role) =>
+    permissions.every(judge.permission) && (organizationId === null || judge.role(id))
+  const others = roles.filter(({ id }) => !account.roleIds.includes(id))
+  // The least first.
+  const offered = others.filter(isGivable).sort((a, b) => a.permissions.length - b.permissions.length)
+  const beyond = others.filter((role) => !isGivable(role)).map(({ name }) => name)
+  return section(
+    'Roles',
+    html`${
+      account.roleIds.length === 0
+        ? html`<p class="muted">It has no role.</p>`
+        : list(
+            visit,
+            'Roles',
+            [{ title: 'Role' }, { title: 'Allows' }],
+            account.roleIds.map((id) => {
+              const role = roles.find((each) => each.id === id)
+              return {
+                thing: { kind: 'role', id },
+                cells: [
+                  html`<a href="${visit.home}/roles/${id}">${role?.name ?? id}</a>`,
+                  html`${role && count(role.permissions.length, 'permission')}${role?.description && html`<span class="muted">: ${role.description}</span>`}`,
+                ],
+              }
+            }),
+          )
+    }
+${
+  may(visit, 'service_accounts:manage') &&
+  html`<div class="below">${
+    offered.length > 0 &&
+    giveForm(
+      visit,
+      html`${selectField(draft, {
+        name: 'role_id',
+        label: 'Another role',
+        options: [
+          { value: '', label: 'Choose a role' },
+          ...offered.map(({ id, name, permissions }) => ({
+            value: id,
+            label: `${name} (${count(permissions.length, 'permission')})`,
+          })),
+        ],
+      })}${submit('Give role', 'plain')}`,
+    )
+  }${beyond.length > 0 && html`<p class="help">Not offered, since you do not have all that they allow: ${beyond.join(', ')}.</p>`}</div>`
+}`,
+    { purpose: 'It gains and loses with them, as they change.' },
+  )
+}
+
+function drawDirect(visit: OrganizationVisit, { account, permissions }: Known): Html {
+  const defined = new Map(
+    permissions.map((entry) => [
+      pickValue({ resourceServerId: entry.resourceServerId, permission: entry.name }),
+      entry,
+    ]),
+  )
+  return section(
+    'Direct permissions',
+    html`${
+      account.permissions.length === 0
+        ? html`<p class="muted">It has none besides those of its roles.</p>`
+        : list(
+            visit,
+            'Direct permissions',
+            PERMISSION_COLUMNS,
+            account.permissions.map((entry) => {
+              const { resourceServerName, description } = defined.get(pickValue(entry)) ?? {}
+              return {
+                thing: { kind: 'permission', ...entry },
+                cells: [html`<code>${entry.permission}</code>`, resourceServerName, description],
+              }
+            }),
+          )
+    }
+${may(visit, 'service_accounts:manage') && html`<p class="below">${linkButton('Give permissions…', `${visit.path}/give`, 'plain')}</p>`}`,
+    { purpose: 'Single ones, for what no role fits.' },
+  )
+}
+
+const PERMISSION_COLUMNS = [{ title: 'Permission' }, { title: 'At' }, { title: 'What it allows' }]
+
+function drawGroups(visit: OrganizationVisit, draft: Draft, known: Known): Html {
+  const { account, groups, judge } = known
+  const { groupsAdministrator: all, groupAccess } = account
+  const isEmpty = all === null && groupAccess.length === 0
+  const rows = [
+    ...(all === null
+      ? []
+      : [{ thing: { kind: 'groups' } as const, cells: [html`<b>All groups</b>, also those to come`, all] }]),
+    ...groupAccess.map(({ groupId, access }) => ({
+      thing: { kind: 'group', id: groupId } as const,
+      cells: [drawGroup(visit, groups, groupId), access],
+    })),
+  ]
+  const mayGiveAll = judge.groupsAdministrator('viewer')
+  const offered = groups.filter(({ id }) => judge.groupAccess({ groupId: id, access: 'viewer' }))
+  return section(
+    'Groups',
+    html`${isEmpty ? html`<p class="muted">It reaches no group.</p>` : list(visit, 'Groups', [{ title: 'Group' }, { title: 'Access' }], rows)}
+${may(visit, 'service_accounts:manage') && html`<div class="below">${offered.length > 0 || mayGiveAll ? giveForm(visit, groupFields(draft, offered, mayGiveAll)) : html`<p class="help">${may(visit, 'groups:read') ? 'You reach no group yourself, so you can give none.' : 'You may not see which groups there are.'}</p>`}</div>`}`,
+    {
+      purpose: 'Viewer or manager of groups, as resource servers understand it. A manager is a viewer, too.',
+    },
+  )
+}
+
+function groupFields(draft: Draft, groups: readonly GroupRow[], mayGiveAll: boolean): Html {
+  return html`${selectField(draft, {
+    name: 'group_id',
+    label: 'Group',
+    options: [
+      { value: '', label: 'Choose a group' },
+      ...(mayGiveAll ? [{ value: ALL_GROUPS, label: 'All groups, also those to come' }] : []),
+      ...groups.map(({ id, name }) => ({ value: id, label: name })),
+    ],
+  })}${selectField(draft, {
+    name: 'access',
+    label: 'Access',
+    options: [
+      { value: 'viewer', label: 'Viewer' },
+      { value: 'manager', label: 'Manager' },
+    ],
+  })}${submit('Give access', 'plain')}`
+}
+
+function drawGroup({ home }: OrganizationVisit, groups: readonly GroupRow[], id: string): Html {
+  const group = groups.find((each) => each.id === id)
+  return group === undefined
+    ? html`<code>${id}</code>`
+    : html`<a href="${home}/groups/${id}">${group.name}</a>`
+}
+
+function drawDelegation(visit: OrganizationVisit, { account, permissions }: Known): Html {
+  const { delegation } = account
+  const canManage = may(visit, 'service_accounts:manage')
+  const nameOf = (id: string) =>
+    permissions.find((entry) => entry.resourceServerId === id)?.resourceServerName
+  return section(
+    'Acting for end users',
+    html`${
+      delegation === null
+        ? html`<p class="muted">It acts for nobody but itself.</p>`
+        : html`${list(
+            visit,
+            'For whom it may act',
+            [{ title: 'End users' }, { title: 'Which' }],
+            delegation.subjects.map((subject) => ({
+              thing: { kind: 'subject', subject },
+              cells: [
+                html`<code>${subject}</code>`,
+                subject.endsWith('*') ? 'all that begin so' : 'this one',
+              ],
+            })),
+          )}<div class="below-table">${list(
+            visit,
+            'What it may do for them',
+            [{ title: 'For them it may' }, { title: 'At' }],
+            delegation.permissions.map((entry) => ({
+              thing: { kind: 'lent', ...entry },
+              cells: [html`<code>${entry.permission}</code>`, nameOf(entry.resourceServerId)],
+            })),
+          )}</div>`
+    }
+${
+  canManage &&
+  html`<div class="button-row below">${linkButton(delegation === null ? 'Let it act for end users…' : 'Add end users or permissions…', `${visit.path}/delegate`, 'plain')}${delegation !== null && linkButton('Take the delegation…', takePath(visit, { kind: 'delegation' }), 'danger')}</div>`
+}`,
+    { purpose: 'Tokens in the name of a user, good for what is lent here and the account has itself.' },
+  )
+}
+
+function drawEffective(
+  visit: OrganizationVisit,
+  { items, nextCursor }: Listing<ExplainedPermission>,
+  { permissions }: Known,
+): Html {
+  const nameOf = (id: string) =>
+    permissions.find((entry) => entry.resourceServerId === id)?.resourceServerName
+  const isEmpty = items.length === 0 && nextCursor === null
+  return section(
+    'All that it may do, and why',
+    isEmpty
+      ? html`<p class="muted">Nothing yet: give it a role, or a permission of its own. Its tokens would be good for nothing, so it gets none.</p>`
+      : html`${table({
+          label: 'Effective permissions',
+          isAligned: true,
+          columns: [{ title: 'Permission' }, { title: 'At' }, { title: 'Why' }],
+          rows: items.map((entry) => [
+            html`<code>${entry.permission}</code>`,
+            html`<span title="${entry.resourceServerIdentifier}">${nameOf(entry.resourceServerId) ?? entry.resourceServerIdentifier}</span>`,
+            drawReasons(visit, entry),
+          ]),
+        })}
+${paging(visit, nextCursor)}`,
+  )
+}
+
+function drawReasons({ home }: OrganizationVisit, { isDirect, roles }: ExplainedPermission): Html {
+  return badges([
+    ...(isDirect ? [badge('off', 'directly')] : []),
+    ...roles.map(({ id, name }) => html`<a class="badge" href="${home}/roles/${id}">role ${name}</a>`),
+  ])
+}
+
+/** A table of things that can be taken one by one. */
+function list(
+  visit: OrganizationVisit,
+  label: string,
+  columns: readonly Column[],
+  rows: readonly { thing: Thing; cells: readonly Content[] }[],
+): Html {
+  const canTake = may(visit, 'service_accounts:manage')
+  return table({
+    label,
+    columns: [...columns, ...(canTake ? [{ title: 'Take', kind: 'action' } as const] : [])],
+    rows: rows.map(({ thing, cells }) => [
+      ...cells,
+      ...(canTake ? [linkButton('Take…', takePath(visit, thing), 'plain')] : []),
+    ]),
+  })
+}
+
+function takePath({ home, params }: OrganizationVisit, thing: Thing): string {
+  const query = new URLSearchParams({ thing: thingValue(thing) })
+  return `${home}/service-accounts/${params.acc}/permissions/take?${query}`
+}
+
+function giveForm({ path, formToken }: OrganizationVisit, content: Html): Html {
+  return html`<div class="give">${form({ action: path, formToken, content })}</div>`
+}
+
+async function readRoles({ services, actor, organization }: OrganizationVisit): Promise<Role[]> {
+  const page = { limit: MAX_ROLES, cursor: undefined }
+  return (await listRoles(services, actor, organization.id, page)).items
+}
+
+/** One of a list; what was not offered is a fault, and whether it may be given is for the rule to say. */
+function picked(form: RegExp, required: string) {
+  return ticked()
+    .transform((values) => values[0] ?? '')
+    .pipe(z.string().regex(form, required))
+}
