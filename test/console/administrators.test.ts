@@ -194,6 +194,27 @@ test('an owner of the platform is not its last one while another account may set
   expect(text).toContain('Remove…')
 })
 
+test('people, roles and groups lead to what the trail says of them, and the trail leads to them', async () => {
+  const { id } = await create({ name: 'Traced' })
+  const path = `/organizations/${organization.id}`
+  const role = await must(server.api('POST', `${path}/roles`, { name: 'Traced role' }))
+  const group = await must(server.api('POST', `${path}/groups`, { name: 'Traced group' }))
+  const home = `/organizations/${organization.slug}`
+  const reader = await createConsoleClient(server, await create({ role_ids: [roleIds.viewer] }))
+  for (const [noun, target] of [
+    ['administrators', id],
+    ['roles', role.id],
+    ['groups', group.id],
+  ]) {
+    const { text } = await client.get(`${home}/${noun}/${target}`)
+    expect(text).toContain(`href="/console${home}/audit?target=${target}"`)
+    const trail = await client.get(`${home}/audit?target=${target}`)
+    expect(trail.text).toContain(`href="/console${home}/${noun}/${target}"`)
+    // A viewer may not read the trail.
+    expect((await reader.get(`${home}/${noun}/${target}`)).text).not.toContain('/audit?')
+  }
+})
+
 describe('a sign-in is reset', () => {
   test('by a link that is shown once; password and sessions end, the second factor where that is asked for', async () => {
     const lost = await create({ name: 'Katherine Johnson', role_ids: [roleIds.viewer] })

@@ -1,6 +1,7 @@
 import type { AuditChanges } from '../../database/tables.ts'
 import type { AuditAction } from '../../directory/audit.ts'
 import { TOKEN_ISSUED, type TrailEntry } from '../../directory/audit-trail.ts'
+import type { ManagementPermission } from '../../directory/management-permissions.ts'
 import { type Content, type Html, html, NOTHING } from '../html.ts'
 import { may, type OrganizationVisit } from '../visit.ts'
 import { copyable, shorten } from './copy.ts'
@@ -200,8 +201,17 @@ function drawParty(
   { id, kind, name }: { id: string | null; kind: string; name: string | null },
 ): Html {
   const words = `${KINDS[kind] ?? kind}${name === null ? '' : ` ${name}`}`
-  const isLinked = id !== null && kind === 'service_account' && may(visit, 'service_accounts:read')
-  return html`${isLinked ? html`<a href="${visit.home}/service-accounts/${id}">${words}</a>` : words}${id !== null && html` ${copyable(id, { label: 'the id', shown: shorten(id) })}`}`
+  const page = PAGES[kind]
+  const isLinked = id !== null && page !== undefined && may(visit, page.permission)
+  return html`${isLinked ? html`<a href="${visit.home}${page.path}/${id}">${words}</a>` : words}${id !== null && html` ${copyable(id, { label: 'the id', shown: shorten(id) })}`}`
+}
+
+/** Where the pages of what an event names are, and who may open them. */
+const PAGES: Readonly<Record<string, { path: string; permission: ManagementPermission }>> = {
+  service_account: { path: '/service-accounts', permission: 'service_accounts:read' },
+  administrator: { path: '/administrators', permission: 'administrators:read' },
+  role: { path: '/roles', permission: 'roles:read' },
+  group: { path: '/groups', permission: 'groups:read' },
 }
 
 /** What was and what is, member by member. */

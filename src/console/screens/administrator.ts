@@ -14,6 +14,7 @@ import { linkButton, pageHeader, section } from '../parts/page-header.ts'
 import { badge, badges } from '../parts/state.ts'
 import { tabs } from '../parts/tabs.ts'
 import { count, time } from '../parts/time.ts'
+import { trailFact } from '../parts/trail-links.ts'
 import { may, type OrganizationVisit, type Reply } from '../visit.ts'
 import { describeSignIn, drawAdministratorState, drawSecondFactor, isSelf } from './administrators.ts'
 
@@ -137,6 +138,7 @@ function drawFacts(
       ? []
       : ([['Link good until', time(administrator.invitationExpiresAt, now)]] as const)),
     ['Created', time(administrator.createdAt, now)],
+    ...trailFact(visit, administrator.id, { isPerson: true }),
   ])
 }
 

@@ -17,6 +17,7 @@ import { countHolders, holdersTable, unreadable, verb } from '../parts/holders.t
 import { linkButton, pageHeader, section } from '../parts/page-header.ts'
 import { PAGE_SIZE, pageOf, paging } from '../parts/paging.ts'
 import { count, time } from '../parts/time.ts'
+import { trailFact } from '../parts/trail-links.ts'
 import { may, type OrganizationVisit, type Reply } from '../visit.ts'
 
 type Counts = { viewer: number; manager: number }
@@ -28,7 +29,7 @@ export function groupPath({ organization, params }: OrganizationVisit): GroupPat
 
 /** One group: who reaches it, by name and as a groups administrator. */
 export async function showGroup(visit: OrganizationVisit): Promise<Reply> {
-  const { services, actor, organization, home, now } = visit
+  const { services, actor, organization, home } = visit
   const group = await getGroup(services, actor, groupPath(visit))
   const [access, members, everywhere] = await Promise.all([
     countGroupAccess(services, [group.id]),
@@ -47,7 +48,7 @@ export async function showGroup(visit: OrganizationVisit): Promise<Reply> {
         action: canManage ? linkButton('Edit', `${here}/edit`, 'plain') : undefined,
         above: { label: 'Groups', to: `${home}/groups` },
       })}
-${drawFacts(group, access(group.id), now)}
+${drawFacts(visit, group, access(group.id))}
 ${drawMembers(visit, access(group.id), members)}
 ${drawAdministrators(visit, everywhere)}
 ${
@@ -107,12 +108,14 @@ export async function deleteGroup(visit: OrganizationVisit): Promise<Reply> {
   return { to: `${home}/groups`, done: `The group ${name} is deleted.` }
 }
 
-function drawFacts(group: GroupRow, counts: Counts, now: number): Html {
+function drawFacts(visit: OrganizationVisit, group: GroupRow, counts: Counts): Html {
+  const { now } = visit
   return facts([
     ['Id', copyable(group.id, { label: 'the id' })],
     ['Access by name', counts.viewer + counts.manager === 0 ? 'nobody' : inWords(counts)],
     ['Created', time(group.createdAt, now)],
     ['Changed', time(group.updatedAt, now)],
+    ...trailFact(visit, group.id),
   ])
 }
 

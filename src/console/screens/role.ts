@@ -15,6 +15,7 @@ import { byResourceServer, pickValue, readPermissions } from '../parts/permissio
 import { badge } from '../parts/state.ts'
 import { table } from '../parts/table.ts'
 import { count, time } from '../parts/time.ts'
+import { trailFact } from '../parts/trail-links.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
 
 /** The role in the path, as the directory names it. */
@@ -78,7 +79,8 @@ export async function deleteRole(visit: OrganizationVisit): Promise<Reply> {
   return { to: `${home}/roles`, done: `The role ${name} is deleted.` }
 }
 
-function drawFacts({ now }: OrganizationVisit, role: Role, counts: HolderCounts): Html {
+function drawFacts(visit: OrganizationVisit, role: Role, counts: HolderCounts): Html {
+  const { now } = visit
   const isBuiltIn = role.organizationId === null
   return facts([
     [
@@ -90,7 +92,7 @@ function drawFacts({ now }: OrganizationVisit, role: Role, counts: HolderCounts)
     ['Id', copyable(role.id, { label: 'the id' })],
     ['Held by', countHolders(counts, 'nobody')],
     ['Permissions', count(role.permissions.length, 'permission')],
-    ...(isBuiltIn ? [] : ([['Changed', time(role.updatedAt, now)]] as const)),
+    ...(isBuiltIn ? [] : [['Changed', time(role.updatedAt, now)] as const, ...trailFact(visit, role.id)]),
   ])
 }
 
