@@ -17,8 +17,9 @@ type Waiting<Item, Outcome> = {
 
 /**
  * Turns a function over many items into one over a single item that shares its calls with everybody else
- * in flight. One request alone runs at once; those that come while a batch is under way form the next one.
- * So the load itself sets the batch size, and nobody ever waits on a timer.
+ * in flight. A batch begins once the event loop has read what has arrived: one request alone waits for nothing, those
+ * that came together go together, and those that come while a batch is under way form the next one. So the load
+ * itself sets the batch size, and nobody ever waits on a timer.
  *
  * `run` answers one outcome per item, in their order. When the database refuses the data of a batch, each
  * item is run alone, so that one bad item never fails its neighbours.
@@ -38,19 +39,19 @@ export function createBatch<Item, Outcome>(
     }
     return new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject })
-      if (!running) void flush()
+      if (running) return
+      running = true
+      setImmediate(flush)
     })
   }
 
   async function flush(): Promise<void> {
-    running = true
-    while (waiting.length > 0) {
-      const batch = waiting.slice(0, options.maxItems)
-      waiting = waiting.slice(options.maxItems)
-      options.onBatch?.(batch.length)
-      await settle(batch)
-    }
-    running = false
+    const batch = waiting.slice(0, options.maxItems)
+    waiting = waiting.slice(options.maxItems)
+    options.onBatch?.(batch.length)
+    await settle(batch)
+    running = waiting.length > 0
+    if (running) setImmediate(flush)
   }
 
   async function settle(batch: readonly Waiting<Item, Outcome>[]): Promise<void> {

@@ -17,17 +17,18 @@ export async function readBytes(req: IncomingMessage, maxBytes: number): Promise
   }
   const chunks: Buffer[] = []
   let bytes = 0
-  await new Promise<void>((resolve, reject) => {
+  const isWhole = await new Promise<boolean>((resolve) => {
     req.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes <= maxBytes) chunks.push(chunk)
       else chunks.length = 0
     })
-    req.once('end', resolve)
-    const refuse = () => reject(new Refusal('request_malformed', { fact: 'the body did not come whole' }))
-    req.once('error', refuse)
-    req.once('close', refuse)
+    req.once('end', () => resolve(true))
+    const giveUp = () => resolve(false)
+    req.on('error', giveUp)
+    req.once('close', giveUp)
   })
+  if (!isWhole) throw new Refusal('request_malformed', { fact: 'the body did not come whole' })
   if (bytes > maxBytes) throw new Refusal('body_too_large')
   const [only = Buffer.alloc(0)] = chunks
   return chunks.length > 1 ? Buffer.concat(chunks) : only
