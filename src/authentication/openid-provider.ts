@@ -24,6 +24,8 @@ export type OpenidPerson = { subject: string; email: string | undefined; emailVe
 export type OpenidProviders = {
   /** Where the browser is to go. Throws Refusal `openid_unavailable`. */
   begin(provider: IdentityProviderRow, redirectUri: string): Promise<{ url: string; request: OpenidRequest }>
+  /** Reads anew what the provider says of itself, to see that it is one. Throws Refusal `openid_unavailable`. */
+  check(provider: IdentityProviderRow): Promise<void>
   /**
    * Exchanges the code that came back; `currentUrl` is the redirect URI with the query of the browser. State,
    * nonce, issuer, audience, times and signature are verified.
@@ -58,6 +60,9 @@ export function createOpenidProviders(
         code_challenge_method: 'S256',
       })
       return { url: url.href, request }
+    },
+    async check(provider) {
+      await discover(provider, services.keyEncryptionKeys)
     },
     async finish(provider, currentUrl, request) {
       const configuration = await configure(provider)

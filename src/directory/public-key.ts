@@ -82,7 +82,7 @@ export function parseProofKey(jwk: UntrustedJwk): {
  * The RFC 7638 SHA-256 thumbprint of a canonical key, base64url. A private key's public half gives the
  * same one (§3.2.1).
  */
-function thumbprintOf(key: PublicJwk): string {
+export function thumbprintOf(key: PublicJwk): string {
   return createHash('sha256').update(thumbprintInput(key)).digest('base64url')
 }
 

@@ -17,6 +17,7 @@ export type Noun =
   | 'resource server'
   | 'secret'
   | 'signing key'
+  | 'permission'
 
 /**
  * The refusal for an id that names nothing the actor may see. One text for each kind of thing, so that an id

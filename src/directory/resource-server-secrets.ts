@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   deleteResourceServerSecret as deleteRow,
   findResourceServer,
+  findResourceServerSecret,
   insertResourceServerSecret,
   listResourceServerSecrets as querySecrets,
 } from '../database/queries/resource-servers.ts'
@@ -12,7 +13,7 @@ import { digestSecret } from '../tokens/access-token.ts'
 import { type Actor, creatorOf } from './actor.ts'
 import { createdAs, deletedAs, recordChanges } from './audit.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { notFound, requireOperator } from './reach.ts'
+import { notFound, requireFound, requireOperator } from './reach.ts'
 import { getResourceServer, operatorOrganizationId } from './resource-servers.ts'
 import type { DirectoryServices } from './services.ts'
 
@@ -31,6 +32,17 @@ export async function listResourceServerSecrets(
 ): Promise<Listing<ResourceServerSecretRow>> {
   const { id } = await getResourceServer({ db }, actor, resourceServerId)
   return readPage(request, (page) => querySecrets(db, id, page))
+}
+
+/** One secret, as far as it is shown. Throws Refusal `permission_missing` or `resource_not_found`. */
+export async function getResourceServerSecret(
+  { db }: Pick<DirectoryServices, 'db'>,
+  actor: Actor,
+  resourceServerId: string,
+  secretId: string,
+): Promise<ResourceServerSecretRow> {
+  const { id } = await getResourceServer({ db }, actor, resourceServerId)
+  return requireFound(await findResourceServerSecret(db, id, secretId), 'secret', secretId)
 }
 
 /**

@@ -44,8 +44,8 @@ export type ResourceServerPatch = {
   tokenLifetimeSeconds: number | undefined
   /** The whole list; tokens that are bound otherwise are not active any more. */
   senderConstraints: readonly SenderConstraint[] | undefined
-  /** The whole list. */
-  permissions: readonly Definition[] | undefined
+  /** The whole list, or what becomes of the present one, so that two changes at once do not undo each other. */
+  permissions: readonly Definition[] | ((present: readonly Definition[]) => readonly Definition[]) | undefined
 }
 
 type Services = Pick<DirectoryServices, 'db' | 'clock'>
@@ -116,12 +116,13 @@ export async function updateResourceServer(
 ): Promise<ResourceServer> {
   requireOperator(actor)
   const { permissions, ...plain } = patch
-  const definitions = permissions && normalizeDefinitions(permissions)
   return transact(db, async (trx) => {
     const now = clock.now()
     await lockResourceServer(trx, id)
     const before = requireFound(await findResourceServer(trx, id), 'resource server', id)
     const changes = given(plain)
+    const wanted = typeof permissions === 'function' ? permissions(before.permissions) : permissions
+    const definitions = wanted && normalizeDefinitions(wanted)
     const after = { ...before, ...changes, permissions: definitions ?? before.permissions }
     const differences = changesBetween(factsOf(before), factsOf(after))
     if (differences === undefined) return before

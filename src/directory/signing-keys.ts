@@ -1,4 +1,5 @@
 import type { Trx } from '../database/connect.ts'
+import { countLiveTokensOfSigningKey, type LiveTokens } from '../database/queries/live-tokens.ts'
 import {
   activateSigningKey,
   findSigningKey,
@@ -25,7 +26,7 @@ import { createSigningKey } from '../signing/new-signing-key.ts'
 import { type Actor, systemActor } from './actor.ts'
 import { type AuditAction, type AuditEntry, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
-import { notFound, requireOperator } from './reach.ts'
+import { notFound, requireFound, requireOperator } from './reach.ts'
 import { operatorOrganizationId } from './resource-servers.ts'
 import type { DirectoryServices, RotationServices, SealingServices } from './services.ts'
 
@@ -44,6 +45,25 @@ export async function listSigningKeys(
   const published = await listPublishedSigningKeys(db)
   const { items, nextCursor } = await readPage(request, (page) => querySigningKeys(db, page))
   return { items: items.map((key) => show(key, published, signingKeyRotationDays)), nextCursor }
+}
+
+/** One signing key, also one that is gone. Throws Refusal `permission_missing` or `resource_not_found`. */
+export async function getSigningKey(services: Services, actor: Actor, id: string): Promise<SigningKey> {
+  requireOperator(actor)
+  const { db, signingKeyRotationDays } = services
+  const key = requireFound(await findSigningKey(db, id), 'signing key', id)
+  return show(key, await listPublishedSigningKeys(db), signingKeyRotationDays)
+}
+
+/** How many live access tokens would be inactive without that key. Throws Refusal `permission_missing`. */
+export async function countTokensOfSigningKey(
+  { db, clock }: Pick<DirectoryServices, 'db' | 'clock'>,
+  actor: Actor,
+  key: SigningKey,
+): Promise<LiveTokens> {
+  requireOperator(actor)
+  if (key.status === 'gone') return { tokens: 0, isMore: false }
+  return countLiveTokensOfSigningKey(db, key, clock.now())
 }
 
 /**

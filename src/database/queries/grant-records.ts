@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { AliasedExpression, Kysely, Transaction } from 'kysely'
 import { sql } from 'kysely'
 import type pg from 'pg'
 import type {
@@ -407,13 +407,26 @@ function namedLiveTokens(db: Kysely<Database>, accountId: string, now: number) {
 }
 
 function liveTokens(db: Kysely<Database>, accountId: string, now: number) {
+  const records = db.selectFrom('grantRecords').selectAll().where('accountId', '=', accountId)
+  return onlyLive(db, records.where('assertionExpiresAt', '>=', earliestAssertion(now)), now)
+}
+
+/** In which partitions the records of live tokens lie: in those from here on. `now` in milliseconds. */
+export function earliestAssertion(now: number): Date {
+  return new Date(now - LOOK_BACK_MILLISECONDS)
+}
+
+/** Those of some grant records, as `g`, whose tokens are good now. */
+export function onlyLive(
+  db: Kysely<Database>,
+  records: { as(alias: 'g'): AliasedExpression<GrantRecordRow, 'g'> },
+  now: number,
+) {
   return db
-    .selectFrom('grantRecords as g')
+    .selectFrom(records.as('g'))
     .innerJoin('keys as k', 'k.id', 'g.keyId')
     .innerJoin('accounts as a', 'a.id', 'g.accountId')
     .innerJoin('organizations as o', 'o.id', 'a.organizationId')
-    .where('g.accountId', '=', accountId)
-    .where('g.assertionExpiresAt', '>=', new Date(now - LOOK_BACK_MILLISECONDS))
     .where('g.expiresAt', '>', new Date(now))
     .where('g.revokedAt', 'is', null)
     .where('k.status', '=', 'active')

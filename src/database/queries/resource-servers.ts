@@ -134,6 +134,20 @@ export function listResourceServerSecrets(
     .execute()
 }
 
+/** One of a resource server's secrets, as it is kept. */
+export function findResourceServerSecret(
+  db: Kysely<Database>,
+  resourceServerId: string,
+  id: string,
+): Promise<ResourceServerSecretRow | undefined> {
+  return db
+    .selectFrom('resourceServerSecrets')
+    .selectAll()
+    .where('resourceServerId', '=', resourceServerId)
+    .where('id', '=', id)
+    .executeTakeFirst()
+}
+
 /** Stores a secret's digest. */
 export function insertResourceServerSecret(
   trx: Transaction<Database>,
