@@ -256,7 +256,13 @@ export function createApp(options: AppOptions): RequestListener {
     findIssuer,
     forecastGrant: (lookup) => forecastGrant(connection.db, lookup),
   })
-  const consolePages = createConsole({ ...authentication, generateKeyPair, explain, onBug })
+  const consolePages = createConsole({
+    ...authentication,
+    signingKeyRotationDays: options.signingKeyRotationDays,
+    generateKeyPair,
+    explain,
+    onBug,
+  })
 
   const app = express()
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')

@@ -90,6 +90,11 @@ export function refusedDraft(
   }
 }
 
+/** The draft of a form as it was sent, with a fault that a screen itself has found. */
+export function withFault(form: Form, fault: Fault): Draft {
+  return { ...sentDraft(form), faults: [fault] }
+}
+
 /** The same page once more, with what was typed. */
 export function refused(page: Page, { refusal, problem }: Draft): Reply {
   const status = problem?.status
@@ -124,6 +129,15 @@ export function line(options: { max: number; required?: string }) {
     .pipe(required === undefined ? text : text.min(1, required))
 }
 
+/** RFC 3986, in the characters that the API takes; a fragment has none of them (RFC 8707 §2). */
+const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?[\]@!$&'()*+,;=%-]+$/
+
+/** An absolute URI without a fragment. `required` is the sentence that asks for it. */
+export function uriLine(options: { required: string; example: string }) {
+  const text = `This must be an absolute URI, such as ${options.example}.`
+  return line({ max: 500, required: options.required }).pipe(z.string().regex(ABSOLUTE_URI, text))
+}
+
 /** Text of several lines, trimmed. `required` as of `line`. */
 export function lines(options: { max: number; required?: string }) {
   const { max, required } = options
@@ -131,6 +145,22 @@ export function lines(options: { max: number; required?: string }) {
   return one
     .transform((given) => (given[0] ?? '').replaceAll('\r\n', '\n').trim())
     .pipe(required === undefined ? text : text.min(1, required))
+}
+
+/** A whole number. `text` says what is asked for. */
+export function wholeNumber(options: { min: number; max: number; text: string }) {
+  const { min, max, text } = options
+  return one
+    .transform((given) => (given[0] ?? '').trim())
+    .pipe(z.string().regex(/^\d{1,9}$/, text))
+    .transform(Number)
+    .pipe(z.number().min(min, text).max(max, text))
+}
+
+/** The same, or nothing: null. */
+export function optionalWholeNumber(options: { min: number; max: number; text: string }) {
+  const empty = one.refine((given) => (given[0] ?? '').trim() === '').transform(() => null)
+  return z.union([empty, wholeNumber(options)], { error: options.text })
 }
 
 /** A password or code: not trimmed, and never shown again. */

@@ -1,8 +1,9 @@
 import type { Assets } from './assets.ts'
 import { type Html, html } from './html.ts'
-import { NAVIGATION, PLATFORM_NAVIGATION } from './navigation.ts'
+import { NAVIGATION, type NavigationItem, PLATFORM_NAVIGATION } from './navigation.ts'
 import { form, submit } from './parts/form.ts'
-import { CHECK_ICON, MARK } from './parts/icons.ts'
+import { CHECK_ICON, MARK, SWITCH_ICON } from './parts/icons.ts'
+import { badge } from './parts/state.ts'
 import { may, type OrganizationVisit, type Page, type SessionVisit } from './visit.ts'
 
 /** What a page stands in: whose it is, as far as that is known. */
@@ -71,15 +72,37 @@ function drawShell(
 </body>`
 }
 
-/** Operators see in whose organization they are, and change it here; others have one. */
+/** Operators see in whose organization they are, and go on to another one from here; others have one. */
 function drawOrganization(visit: SessionVisit | OrganizationVisit): Html {
-  const { root, session, actor } = visit
-  const name = 'organization' in visit ? visit.organization.name : session.record.organizationName
-  const canSwitch = actor.isOperator && may(visit, 'organizations:read')
-  return html`<div class="organization">
-    <span class="organization-name" title="${name}">${name}</span>
-    ${canSwitch && html`<a class="switch" href="${root}/organizations">Switch<span class="hidden"> organization</span></a>`}
-  </div>`
+  const { tenants, session } = visit
+  const own = {
+    name: session.record.organizationName,
+    slug: session.record.organizationSlug,
+    status: 'active',
+  }
+  const present = 'organization' in visit ? visit.organization : own
+  const words = html`<span class="organization-name" title="${present.name}">${present.name}</span>${present.status !== 'active' && html` ${badge('off', present.status)}`}`
+  if (tenants === undefined) return html`<div class="organization">${words}</div>`
+  const listed = [present, own, ...tenants].filter(
+    ({ slug }, index, all) => all.findIndex((each) => each.slug === slug) === index,
+  )
+  return html`<details class="organization switcher">
+    <summary>${words}<span class="hidden">, switch organization</span>${SWITCH_ICON}</summary>
+    <nav aria-label="Organizations"><ul>
+      ${listed.map(({ name, slug }) => drawTenant(visit, name, slug, slug === present.slug))}
+      <li class="all"><a href="${visit.root}/organizations">All organizations</a></li>
+    </ul></nav>
+  </details>`
+}
+
+/** To the same place in the other organization, as far as there is one. */
+function drawTenant(visit: SessionVisit, name: string, slug: string, isPresent: boolean): Html {
+  const { root, path } = visit
+  const place = `/${path.slice(`${root}/organizations/`.length).split('/')[1] ?? ''}`
+  const isSeen = ({ permission }: NavigationItem) => may(visit, permission)
+  const { path: section = '/service-accounts' } =
+    NAVIGATION.find((item) => item.path === place && isSeen(item)) ?? NAVIGATION.find(isSeen) ?? {}
+  return html`<li><a href="${root}/organizations/${slug}${section}" title="${name}"${isPresent && html` aria-current="true"`}>${name}</a></li>`
 }
 
 function drawNavigation(visit: SessionVisit | OrganizationVisit): Html {
@@ -93,10 +116,13 @@ function drawNavigation(visit: SessionVisit | OrganizationVisit): Html {
   </nav>`
 }
 
-/** The current place is the page itself, or one below it; pages of an organization are not below the list of them. */
+/**
+ * The current place is the page itself, or one below it; pages of an organization are not below the list of them, but
+ * the form of a new one is.
+ */
 function drawItem(visit: SessionVisit | OrganizationVisit, label: string, to: string): Html {
   const { path, root } = visit
-  const isBelow = path.startsWith(`${to}/`) && to !== `${root}/organizations`
+  const isBelow = to === `${root}/organizations` ? path === `${to}/new` : path.startsWith(`${to}/`)
   return html`<li><a href="${to}"${(path === to || isBelow) && html` aria-current="page"`}>${label}</a></li>`
 }
 

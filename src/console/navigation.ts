@@ -17,9 +17,12 @@ export const NAVIGATION: readonly NavigationItem[] = [
   { label: 'Administrators', path: '/administrators', permission: 'administrators:read' },
   { label: 'Audit trail', path: '/audit', permission: 'audit:read' },
   { label: 'Try it', path: '/try-it', permission: 'service_accounts:read' },
+  { label: 'Settings', path: '/settings', permission: 'organizations:read' },
 ]
 
 /** What operators see besides, below it. */
 export const PLATFORM_NAVIGATION: readonly NavigationItem[] = [
   { label: 'Organizations', path: '/organizations', permission: 'organizations:read' },
+  { label: 'Resource servers', path: '/resource-servers', permission: 'resource_servers:read' },
+  { label: 'Signing keys', path: '/signing-keys', permission: 'signing_keys:read' },
 ]

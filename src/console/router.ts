@@ -4,6 +4,7 @@ import { OPENID_REQUEST_SECONDS } from '../authentication/openid-sign-in.ts'
 import { getSession } from '../authentication/sessions.ts'
 import { findOrganizationBySlug } from '../database/queries/organizations.ts'
 import type { ManagementPermission } from '../directory/management-permissions.ts'
+import { listOrganizations } from '../directory/organizations.ts'
 import { notFound, requireOperator, requireReachable } from '../directory/reach.ts'
 import { Refusal } from '../errors.ts'
 import { type Cookie, formCookie, noticeCookie, openidCookie, sessionCookie } from '../http/cookies.ts'
@@ -22,7 +23,7 @@ import { pageHeaders } from './headers.ts'
 import { drawPage } from './layout.ts'
 import { problemPage, stepPage } from './parts/plain-pages.ts'
 import { BUG, explain } from './refusals.ts'
-import { ENTRANCE, OWN, PLATFORM, SCREENS } from './screens.ts'
+import { ENTRANCE, OWN, PLATFORM, SCREENS, TENANT } from './screens.ts'
 import {
   type ConsoleServices,
   type LinesFile,
@@ -41,6 +42,8 @@ const ORGANIZATION = '/organizations/:org'
 const MAX_FIELDS = 2_000
 /** How long a sentence waits for the page that shows it. */
 const NOTICE_SECONDS = 60
+/** Organizations that operators reach from every page; the others are a page away. */
+const TENANTS = 8
 
 export type ConsoleOptions = ConsoleServices & {
   /** Called for every error that is not a refusal: a bug. */
@@ -87,6 +90,9 @@ export function createConsole(options: ConsoleOptions): Router {
   for (const [method, path, permission, handle] of PLATFORM) {
     mount(router, kit, gatherPlatform(permission), [[method, path, handle]])
   }
+  for (const [method, path, permission, handle] of TENANT) {
+    mount(router, kit, gatherTenant(permission), [[method, ORGANIZATION + path, handle]])
+  }
   for (const [method, path, permission, handle] of SCREENS) {
     mount(router, kit, gatherOrganization(permission), [[method, ORGANIZATION + path, handle]])
   }
@@ -121,7 +127,7 @@ function refuseOtherMethods(router: Router): void {
     ...ENTRANCE.map(([method, path]) => [method, path] as const),
     ...OWN.map(([method, path]) => [method, path] as const),
     ...PLATFORM.map(([method, path]) => [method, path] as const),
-    ...SCREENS.map(([method, path]) => [method, ORGANIZATION + path] as const),
+    ...[...TENANT, ...SCREENS].map(([method, path]) => [method, ORGANIZATION + path] as const),
   ]
   for (const path of new Set(served.map(([, path]) => path))) {
     const methods = served.flatMap(([method, each]) => (each === path ? [method] : []))
@@ -144,10 +150,19 @@ async function gatherSession(kit: Kit, req: Request, res: Response): Promise<Ses
   const session = await getSession(kit.services, secret, { requestId, ip, userAgent })
   const { accountId, organizationId } = session.record
   noteFacts(res, { accountId, organizationId })
-  const visit = { ...toVisit(kit, req, res, secret ?? ''), session, actor: session.actor }
+  const plain = { ...toVisit(kit, req, res, secret ?? ''), session, actor: session.actor }
+  const visit = { ...plain, tenants: await listTenants(plain) }
   // For the frame of a page that says why there is no other.
   res.locals.visit = visit
   return visit
+}
+
+/** The newest organizations, for operators to switch to. */
+async function listTenants(visit: Omit<SessionVisit, 'tenants'>): Promise<SessionVisit['tenants']> {
+  const { services, actor } = visit
+  if (!actor.isOperator || !may(visit, 'organizations:read')) return undefined
+  const { items } = await listOrganizations(services, actor, { limit: TENANTS, cursor: undefined })
+  return items
 }
 
 /** An operator, on a page of the platform. Throws Refusal `permission_missing` besides. */
@@ -175,6 +190,16 @@ function gatherOrganization(permission: ManagementPermission): Gather<Organizati
     res.locals.visit = within
     requirePermission(within, permission)
     return within
+  }
+}
+
+/** An operator, in an organization of theirs or another one. Throws Refusal `permission_missing` besides. */
+function gatherTenant(permission: ManagementPermission): Gather<OrganizationVisit> {
+  const gather = gatherOrganization(permission)
+  return async (kit, req, res) => {
+    const visit = await gather(kit, req, res)
+    requireOperator(visit.actor)
+    return visit
   }
 }
 

@@ -22,11 +22,19 @@ import { exportAudit, showAudit } from './screens/audit.ts'
 import { askForCode, giveCode } from './screens/code.ts'
 import { editAdministrator, saveAdministrator } from './screens/edit-administrator.ts'
 import { createGroup, editGroup, saveGroup, showNewGroup } from './screens/edit-group.ts'
+import { editResourceServer, saveResourceServer } from './screens/edit-resource-server.ts'
 import { createRole, editRole, saveRole, showNewRole } from './screens/edit-role.ts'
 import { editServiceAccount, saveServiceAccount } from './screens/edit-service-account.ts'
 import { askToDeleteGroup, deleteGroup, showGroup } from './screens/group.ts'
 import { listGroups } from './screens/groups.ts'
 import { goHome } from './screens/home.ts'
+import {
+  askToRemoveProvider,
+  removeProvider,
+  saveProvider,
+  showProvider,
+  testProvider,
+} from './screens/identity-provider.ts'
 import { acceptInvitation, askForInvitation, showInvitation } from './screens/invitation.ts'
 import { saveKey, showKey } from './screens/key.ts'
 import { askToDeleteKey, askToDisableKey, deleteKey, disableKey, enableKey } from './screens/key-end.ts'
@@ -43,10 +51,54 @@ import {
   showNewApiToken,
   showRegister,
 } from './screens/new-key.ts'
+import { createOrganization, showNewOrganization } from './screens/new-organization.ts'
+import { createResourceServer, showNewResourceServer } from './screens/new-resource-server.ts'
 import { createServiceAccount, showNewServiceAccount } from './screens/new-service-account.ts'
+import {
+  allowApiTokens,
+  askToDeleteOrganization,
+  askToDisableOrganization,
+  askToForbidApiTokens,
+  deleteOrganization,
+  disableOrganization,
+  enableOrganization,
+  forbidApiTokens,
+} from './screens/organization-end.ts'
+import { editSettings, saveSettings, showSettings } from './screens/organization-settings.ts'
 import { listOrganizations } from './screens/organizations.ts'
 import { changePassword, showPassword } from './screens/password.ts'
 import { replaceRecoveryCodes, showRecoveryCodes } from './screens/recovery-codes.ts'
+import { showResourceServer } from './screens/resource-server.ts'
+import { listCredentials } from './screens/resource-server-credentials.ts'
+import { askToDeleteServer, deleteResourceServer } from './screens/resource-server-end.ts'
+import {
+  askToDeleteServerKey,
+  askToDisableServerKey,
+  deleteServerKey,
+  disableServerKey,
+  enableServerKey,
+} from './screens/resource-server-key-end.ts'
+import {
+  registerServerKey,
+  saveServerKey,
+  showNewServerKey,
+  showServerKey,
+} from './screens/resource-server-keys.ts'
+import {
+  addServerPermission,
+  askToRemovePermission,
+  editServerPermission,
+  listServerPermissions,
+  removeServerPermission,
+  saveServerPermission,
+} from './screens/resource-server-permissions.ts'
+import {
+  askToDeleteSecret,
+  createSecret,
+  deleteSecret,
+  showNewSecret,
+} from './screens/resource-server-secrets.ts'
+import { listResourceServers } from './screens/resource-servers.ts'
 import { askToDeleteRole, deleteRole, showRole } from './screens/role.ts'
 import { listPermissions, listRoles } from './screens/roles.ts'
 import {
@@ -80,6 +132,8 @@ import { listServiceAccounts } from './screens/service-accounts.ts'
 import { askForSetUp, completeSetUp, showSetUp } from './screens/set-up.ts'
 import { askForSignIn, signIn } from './screens/sign-in.ts'
 import { signOut } from './screens/sign-out.ts'
+import { askToRevoke, askToRotate, revokeSigningKey, rotateSigningKeys } from './screens/signing-key-end.ts'
+import { listSigningKeys, showSigningKey } from './screens/signing-keys.ts'
 import { askForOrganization, beginSingleSignOn } from './screens/single-sign-on.ts'
 import { explainAssertion, showTryIt } from './screens/try-it.ts'
 import type { PlatformScreen, Route, Screen, SessionVisit, Visit } from './visit.ts'
@@ -118,9 +172,58 @@ export const OWN: readonly Route<SessionVisit>[] = [
   ['POST', '/security/recovery-codes', replaceRecoveryCodes],
 ]
 
+const SERVERS = '/resource-servers'
+const SERVER = `${SERVERS}/:rs`
+const SERVER_KEY = `${SERVER}/keys/:rsk`
+
 /** Pages of the platform, for operators, and the permission that each takes. */
 export const PLATFORM: readonly PlatformScreen[] = [
   ['GET', '/organizations', 'organizations:read', listOrganizations],
+  ['GET', '/organizations/new', 'organizations:manage', showNewOrganization],
+  ['POST', '/organizations/new', 'organizations:manage', createOrganization],
+  ['GET', SERVERS, 'resource_servers:read', listResourceServers],
+  ['GET', `${SERVERS}/new`, 'resource_servers:manage', showNewResourceServer],
+  ['POST', `${SERVERS}/new`, 'resource_servers:manage', createResourceServer],
+  ['GET', SERVER, 'resource_servers:read', showResourceServer],
+  ['GET', `${SERVER}/edit`, 'resource_servers:manage', editResourceServer],
+  ['POST', `${SERVER}/edit`, 'resource_servers:manage', saveResourceServer],
+  ['GET', `${SERVER}/delete`, 'resource_servers:manage', askToDeleteServer],
+  ['POST', `${SERVER}/delete`, 'resource_servers:manage', deleteResourceServer],
+  ['GET', `${SERVER}/permissions`, 'resource_servers:read', listServerPermissions],
+  ['POST', `${SERVER}/permissions`, 'resource_servers:manage', addServerPermission],
+  ['GET', `${SERVER}/permissions/edit`, 'resource_servers:manage', editServerPermission],
+  ['POST', `${SERVER}/permissions/edit`, 'resource_servers:manage', saveServerPermission],
+  ['GET', `${SERVER}/permissions/remove`, 'resource_servers:manage', askToRemovePermission],
+  ['POST', `${SERVER}/permissions/remove`, 'resource_servers:manage', removeServerPermission],
+  ['GET', `${SERVER}/credentials`, 'resource_servers:read', listCredentials],
+  ['GET', `${SERVER}/secrets/new`, 'resource_servers:manage', showNewSecret],
+  ['POST', `${SERVER}/secrets/new`, 'resource_servers:manage', createSecret],
+  ['GET', `${SERVER}/secrets/:rss/delete`, 'resource_servers:manage', askToDeleteSecret],
+  ['POST', `${SERVER}/secrets/:rss/delete`, 'resource_servers:manage', deleteSecret],
+  ['GET', `${SERVER}/keys/new`, 'resource_servers:manage', showNewServerKey],
+  ['POST', `${SERVER}/keys/new`, 'resource_servers:manage', registerServerKey],
+  ['GET', SERVER_KEY, 'resource_servers:read', showServerKey],
+  ['POST', SERVER_KEY, 'resource_servers:manage', saveServerKey],
+  ['GET', `${SERVER_KEY}/disable`, 'resource_servers:manage', askToDisableServerKey],
+  ['POST', `${SERVER_KEY}/disable`, 'resource_servers:manage', disableServerKey],
+  ['POST', `${SERVER_KEY}/enable`, 'resource_servers:manage', enableServerKey],
+  ['GET', `${SERVER_KEY}/delete`, 'resource_servers:manage', askToDeleteServerKey],
+  ['POST', `${SERVER_KEY}/delete`, 'resource_servers:manage', deleteServerKey],
+  ['GET', '/signing-keys', 'signing_keys:read', listSigningKeys],
+  ['GET', '/signing-keys/rotate', 'signing_keys:manage', askToRotate],
+  ['POST', '/signing-keys/rotate', 'signing_keys:manage', rotateSigningKeys],
+  ['GET', '/signing-keys/:sig', 'signing_keys:read', showSigningKey],
+  ['GET', '/signing-keys/:sig/revoke', 'signing_keys:manage', askToRevoke],
+  ['POST', '/signing-keys/:sig/revoke', 'signing_keys:manage', revokeSigningKey],
+]
+
+/** Pages of an organization, below `/organizations/:org`, that are for operators; the permission comes besides. */
+export const TENANT: readonly Screen[] = [
+  ['GET', '/settings/disable', 'organizations:manage', askToDisableOrganization],
+  ['POST', '/settings/disable', 'organizations:manage', disableOrganization],
+  ['POST', '/settings/enable', 'organizations:manage', enableOrganization],
+  ['GET', '/settings/delete', 'organizations:manage', askToDeleteOrganization],
+  ['POST', '/settings/delete', 'organizations:manage', deleteOrganization],
 ]
 
 const ACCOUNTS = '/service-accounts'
@@ -135,6 +238,8 @@ const GROUPS = '/groups'
 const GROUP = `${GROUPS}/:grp`
 const ADMINISTRATORS = '/administrators'
 const ADMINISTRATOR = `${ADMINISTRATORS}/:adm`
+const SETTINGS = '/settings'
+const SINGLE_SIGN_ON = `${SETTINGS}/single-sign-on`
 
 /** Pages of an organization, below `/organizations/:org`, and the permission that each takes. */
 export const SCREENS: readonly Screen[] = [
@@ -220,4 +325,15 @@ export const SCREENS: readonly Screen[] = [
   ['POST', `${ADMINISTRATOR}/enable`, 'administrators:manage', enableAdministrator],
   ['GET', `${ADMINISTRATOR}/delete`, 'administrators:manage', askToDeleteAdministrator],
   ['POST', `${ADMINISTRATOR}/delete`, 'administrators:manage', deleteAdministrator],
+  ['GET', SETTINGS, 'organizations:read', showSettings],
+  ['GET', `${SETTINGS}/edit`, 'organizations:manage', editSettings],
+  ['POST', `${SETTINGS}/edit`, 'organizations:manage', saveSettings],
+  ['GET', `${SETTINGS}/api-tokens/forbid`, 'organizations:manage', askToForbidApiTokens],
+  ['POST', `${SETTINGS}/api-tokens/forbid`, 'organizations:manage', forbidApiTokens],
+  ['POST', `${SETTINGS}/api-tokens/allow`, 'organizations:manage', allowApiTokens],
+  ['GET', SINGLE_SIGN_ON, 'organizations:read', showProvider],
+  ['POST', SINGLE_SIGN_ON, 'organizations:manage', saveProvider],
+  ['POST', `${SINGLE_SIGN_ON}/test`, 'organizations:manage', testProvider],
+  ['GET', `${SINGLE_SIGN_ON}/remove`, 'organizations:manage', askToRemoveProvider],
+  ['POST', `${SINGLE_SIGN_ON}/remove`, 'organizations:manage', removeProvider],
 ]

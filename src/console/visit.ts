@@ -5,14 +5,15 @@ import type { Session } from '../authentication/sessions.ts'
 import type { OrganizationRow } from '../database/tables.ts'
 import type { Actor, RequestFacts } from '../directory/actor.ts'
 import type { ManagementPermission } from '../directory/management-permissions.ts'
-import type { DirectoryServices, SealingServices } from '../directory/services.ts'
+import type { DirectoryServices, RotationServices, SealingServices } from '../directory/services.ts'
 import type { Refusal } from '../errors.ts'
 import type { Form } from '../http/form.ts'
 import type { Html } from './html.ts'
 
 export type ConsoleServices = AuthenticationServices &
   DirectoryServices &
-  SealingServices & {
+  SealingServices &
+  RotationServices & {
     openid: OpenidProviders
     /** How a token request with an assertion would end. Claims, issues and keeps nothing. */
     explain: (request: ExplainRequest) => Promise<Explanation>
@@ -40,7 +41,12 @@ export type Visit = {
 }
 
 /** The same, by somebody who is signed in. */
-export type SessionVisit = Visit & { session: Session; actor: Actor }
+export type SessionVisit = Visit & {
+  session: Session
+  actor: Actor
+  /** The newest organizations, for operators who may see them all; undefined for everybody else. */
+  tenants: readonly OrganizationRow[] | undefined
+}
 
 /** The same, in an organization that they may see. */
 export type OrganizationVisit = SessionVisit & {
@@ -96,6 +102,6 @@ export type PlatformScreen = readonly [
 ]
 
 /** Whether somebody holds a permission: what they may not do is absent from a page, or explained. */
-export function may({ actor }: SessionVisit, permission: ManagementPermission): boolean {
+export function may({ actor }: Pick<SessionVisit, 'actor'>, permission: ManagementPermission): boolean {
   return actor.permissions.includes(permission)
 }

@@ -54,7 +54,8 @@ describe('the set-up link', () => {
     expect(await person.heading()).toBe('Service accounts')
     expect(await person.text()).toContain('You are the first administrator')
     await person.look('first-page')
-    await person.press('Switch organization')
+    await person.page.locator('.switcher summary').click()
+    await person.press('All organizations')
     expect(await person.heading()).toBe('Organizations')
 
     const late = await createPerson(browser, server)

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { OWN, PLATFORM, SCREENS } from '../../src/console/screens.ts'
+import { OWN, PLATFORM, SCREENS, TENANT } from '../../src/console/screens.ts'
 import { MANAGEMENT_PERMISSIONS } from '../../src/directory/management-permissions.ts'
 import { type ConsoleClient, createConsoleClient } from '../support/console-client.ts'
 import { builtInRoleId, createOrganization, managementServerId } from '../support/management.ts'
@@ -93,9 +93,64 @@ const NEEDED: Record<string, string> = {
   'POST /administrators/:adm/enable': 'administrators:manage',
   'GET /administrators/:adm/delete': 'administrators:manage',
   'POST /administrators/:adm/delete': 'administrators:manage',
+  'GET /settings': 'organizations:read',
+  'GET /settings/edit': 'organizations:manage',
+  'POST /settings/edit': 'organizations:manage',
+  'GET /settings/api-tokens/forbid': 'organizations:manage',
+  'POST /settings/api-tokens/forbid': 'organizations:manage',
+  'POST /settings/api-tokens/allow': 'organizations:manage',
+  'GET /settings/single-sign-on': 'organizations:read',
+  'POST /settings/single-sign-on': 'organizations:manage',
+  'POST /settings/single-sign-on/test': 'organizations:manage',
+  'GET /settings/single-sign-on/remove': 'organizations:manage',
+  'POST /settings/single-sign-on/remove': 'organizations:manage',
 }
 const NEEDED_ON_THE_PLATFORM: Record<string, string> = {
   'GET /organizations': 'organizations:read',
+  'GET /organizations/new': 'organizations:manage',
+  'POST /organizations/new': 'organizations:manage',
+  'GET /resource-servers': 'resource_servers:read',
+  'GET /resource-servers/new': 'resource_servers:manage',
+  'POST /resource-servers/new': 'resource_servers:manage',
+  'GET /resource-servers/:rs': 'resource_servers:read',
+  'GET /resource-servers/:rs/edit': 'resource_servers:manage',
+  'POST /resource-servers/:rs/edit': 'resource_servers:manage',
+  'GET /resource-servers/:rs/delete': 'resource_servers:manage',
+  'POST /resource-servers/:rs/delete': 'resource_servers:manage',
+  'GET /resource-servers/:rs/permissions': 'resource_servers:read',
+  'POST /resource-servers/:rs/permissions': 'resource_servers:manage',
+  'GET /resource-servers/:rs/permissions/edit': 'resource_servers:manage',
+  'POST /resource-servers/:rs/permissions/edit': 'resource_servers:manage',
+  'GET /resource-servers/:rs/permissions/remove': 'resource_servers:manage',
+  'POST /resource-servers/:rs/permissions/remove': 'resource_servers:manage',
+  'GET /resource-servers/:rs/credentials': 'resource_servers:read',
+  'GET /resource-servers/:rs/secrets/new': 'resource_servers:manage',
+  'POST /resource-servers/:rs/secrets/new': 'resource_servers:manage',
+  'GET /resource-servers/:rs/secrets/:rss/delete': 'resource_servers:manage',
+  'POST /resource-servers/:rs/secrets/:rss/delete': 'resource_servers:manage',
+  'GET /resource-servers/:rs/keys/new': 'resource_servers:manage',
+  'POST /resource-servers/:rs/keys/new': 'resource_servers:manage',
+  'GET /resource-servers/:rs/keys/:rsk': 'resource_servers:read',
+  'POST /resource-servers/:rs/keys/:rsk': 'resource_servers:manage',
+  'GET /resource-servers/:rs/keys/:rsk/disable': 'resource_servers:manage',
+  'POST /resource-servers/:rs/keys/:rsk/disable': 'resource_servers:manage',
+  'POST /resource-servers/:rs/keys/:rsk/enable': 'resource_servers:manage',
+  'GET /resource-servers/:rs/keys/:rsk/delete': 'resource_servers:manage',
+  'POST /resource-servers/:rs/keys/:rsk/delete': 'resource_servers:manage',
+  'GET /signing-keys': 'signing_keys:read',
+  'GET /signing-keys/rotate': 'signing_keys:manage',
+  'POST /signing-keys/rotate': 'signing_keys:manage',
+  'GET /signing-keys/:sig': 'signing_keys:read',
+  'GET /signing-keys/:sig/revoke': 'signing_keys:manage',
+  'POST /signing-keys/:sig/revoke': 'signing_keys:manage',
+}
+/** Of organizations, for operators alone. */
+const NEEDED_OF_OPERATORS: Record<string, string> = {
+  'GET /settings/disable': 'organizations:manage',
+  'POST /settings/disable': 'organizations:manage',
+  'POST /settings/enable': 'organizations:manage',
+  'GET /settings/delete': 'organizations:manage',
+  'POST /settings/delete': 'organizations:manage',
 }
 
 const ALL = MANAGEMENT_PERMISSIONS.map((permission) => permission.name as string)
@@ -125,6 +180,17 @@ async function furnish(fixture: Fixture): Promise<Place> {
   const administrator = await createAdministrator(server, fixture.organizationId)
   const browser = await signIn(server, administrator)
   const { id: session } = (await must(browser.call('GET', '/sessions'))).items[0]
+  await must(
+    server.api('PUT', `${path}/identity-provider`, {
+      issuer: 'https://login.example.test',
+      client_id: 'countersign',
+      email_domains: ['example.test'],
+    }),
+  )
+  const { items: secrets } = await must(
+    server.api('GET', `/resource-servers/${fixture.resourceServer.id}/secrets`),
+  )
+  const { items: signingKeys } = await must(server.api('GET', '/signing-keys'))
   return {
     ...fixture,
     ids: {
@@ -135,6 +201,10 @@ async function furnish(fixture: Fixture): Promise<Place> {
       ':tok': tokens[0].id,
       ':adm': administrator.id,
       ':ses': session,
+      ':rss': secrets[0].id,
+      ':rsk': fixture.keyId,
+      ':rs': fixture.resourceServer.id,
+      ':sig': signingKeys[0].id,
     },
   }
 }
@@ -173,6 +243,7 @@ test('every screen of an organization and of the platform is written down here',
     Object.fromEntries(screens.map(([method, path, permission]) => [`${method} ${path}`, permission]))
   expect(tell(SCREENS)).toEqual(NEEDED)
   expect(tell(PLATFORM)).toEqual(NEEDED_ON_THE_PLATFORM)
+  expect(tell(TENANT)).toEqual(NEEDED_OF_OPERATORS)
 })
 
 describe.each(SCREENS.map(([method, path]) => [method, path] as const))('%s %s', (method, path) => {
@@ -219,21 +290,43 @@ test.each(SCREENS.filter(([method]) => method === 'GET').map(([, path]) => path)
   },
 )
 
+/** A person of the operator organization who may do everything but that. */
+async function operatorWithout(needed: string): Promise<ConsoleClient> {
+  const { organization } = await must(server.api('GET', '/me'))
+  const management = await managementServerId(server)
+  const without = await createAdministrator(server, organization.id, {
+    permissions: ALL.filter((name) => name !== needed).map((permission) => ({
+      resource_server_id: management,
+      permission,
+    })),
+  })
+  return createConsoleClient(server, without)
+}
+
 test.each(PLATFORM.map(([method, path]) => [method, path] as const))(
   '%s %s is for operators with its permission alone',
   async (method, path) => {
+    const here = pathOf(path, own)
     const tenant = await clientWith(ALL)
-    expect((await ask(tenant, method, path)).status).toBe(403)
-    const { organization } = await must(server.api('GET', '/me'))
-    const management = await managementServerId(server)
-    const needed = NEEDED_ON_THE_PLATFORM[`${method} ${path}`]
-    const without = await createAdministrator(server, organization.id, {
-      permissions: ALL.filter((name) => name !== needed).map((permission) => ({
-        resource_server_id: management,
-        permission,
-      })),
-    })
-    expect((await ask(await createConsoleClient(server, without), method, path)).status).toBe(403)
+    expect((await ask(tenant, method, here)).status).toBe(403)
+    const operator = await operatorWithout(NEEDED_ON_THE_PLATFORM[`${method} ${path}`] as string)
+    expect((await ask(operator, method, here)).status).toBe(403)
+  },
+)
+
+test.each(TENANT.map(([method, path]) => [method, path] as const))(
+  '%s of an organization %s is for operators with its permission alone',
+  async (method, path) => {
+    const tenant = await clientWith(ALL)
+    expect((await ask(tenant, method, `/organizations/${slugs.own}${path}`)).status).toBe(403)
+    const foreignPage = await ask(tenant, method, `/organizations/${slugs.foreign}${path}`)
+    const noPage = await ask(tenant, method, `/organizations/no-such-organization${path}`)
+    expect([foreignPage.status, noPage.status]).toEqual([404, 404])
+    expect(comparable(foreignPage)).toBe(comparable(noPage))
+    const operator = await operatorWithout(NEEDED_OF_OPERATORS[`${method} ${path}`] as string)
+    expect((await ask(operator, method, `/organizations/${slugs.foreign}${path}`)).status).toBe(403)
+    const { status } = await must(server.api('GET', `/organizations/${foreign.organizationId}`))
+    expect(status).toBe('active')
   },
 )
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { ENTRANCE, OWN, PLATFORM, SCREENS } from '../../src/console/screens.ts'
+import { ENTRANCE, OWN, PLATFORM, SCREENS, TENANT } from '../../src/console/screens.ts'
 import { createConsoleClient, tokenIn } from '../support/console-client.ts'
+import { createKeyPair } from '../support/jwt.ts'
 import { builtInRoleId } from '../support/management.ts'
 import { type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 import { createAdministrator, signIn, type TestAdministrator } from '../support/sign-in.ts'
@@ -35,8 +36,26 @@ beforeAll(async () => {
     group_access,
   })
   await signIn(server, administrator, { userAgent: HOSTILE })
+  const api = `/resource-servers/${fixture.resourceServer.id}`
+  const { client_secret: _, secret } = await must(server.api('POST', `${api}/secrets`, { name: HOSTILE }))
+  const { publicJwk } = await createKeyPair('ES256')
+  const serverKey = await must(server.api('POST', `${api}/keys`, { name: HOSTILE, public_key: publicJwk }))
+  const permissions = [{ name: 'read', description: HOSTILE }]
+  await must(server.api('PATCH', api, { name: HOSTILE, permissions }))
+  const { items: signingKeys } = await must(server.api('GET', '/signing-keys'))
+  await must(
+    server.api('PUT', `${path}/identity-provider`, {
+      issuer: 'https://login.example.test',
+      client_id: HOSTILE,
+      email_domains: ['example.test'],
+    }),
+  )
   ids = {
     ':tok': tokens[0].id,
+    ':rss': secret.id,
+    ':rsk': serverKey.id,
+    ':rs': fixture.resourceServer.id,
+    ':sig': signingKeys[0].id,
     ':acc': fixture.accountId,
     ':key': fixture.keyId,
     ':ses': `ses_${'0'.repeat(36)}`,
@@ -61,7 +80,7 @@ function allPages(): string[] {
     ...ENTRANCE.map(([method, path]) => [method, path]),
     ...OWN.map(([method, path]) => [method, path]),
     ...PLATFORM.map(([method, path]) => [method, path]),
-    ...SCREENS.map(([method, path]) => [method, `/organizations/${slug}${path}`]),
+    ...[...TENANT, ...SCREENS].map(([method, path]) => [method, `/organizations/${slug}${path}`]),
   ]
   return pages.filter(([method]) => method === 'GET').map(([, path]) => pathOf(String(path)))
 }
@@ -77,7 +96,7 @@ function allForms(): string[] {
   const forms = [
     ...OWN.map(([method, path]) => [method, path]),
     ...PLATFORM.map(([method, path]) => [method, path]),
-    ...SCREENS.map(([method, path]) => [method, `/organizations/${slug}${path}`]),
+    ...[...TENANT, ...SCREENS].map(([method, path]) => [method, `/organizations/${slug}${path}`]),
   ]
   return forms.filter(([method]) => method === 'POST').map(([, path]) => pathOf(String(path)))
 }
@@ -95,6 +114,8 @@ describe('what people call things', () => {
       next: HOSTILE,
       organization: HOSTILE,
       ...{ from: HOSTILE, action: HOSTILE, actor: HOSTILE, target: HOSTILE, request: HOSTILE },
+      instead_of: HOSTILE,
+      name: 'read',
     })
     for (const path of allPages()) {
       for (const page of [path, `${path}?${query}`]) {
@@ -175,7 +196,9 @@ describe('a form changes nothing', () => {
     const { items } = await must(
       server.api('GET', `/organizations/${fixture.organizationId}/service-accounts?limit=200`),
     )
-    return items
+    const { items: servers } = await must(server.api('GET', '/resource-servers?limit=200'))
+    const organization = await must(server.api('GET', `/organizations/${fixture.organizationId}`))
+    return { items, servers, organization }
   }
 })
 

@@ -22,6 +22,7 @@ export const WARNING_ICON: Html = icon(
 export const COPY_ICON: Html = icon(
   html`<rect x="5.5" y="5.5" width="8" height="8" rx="1.5"/><path d="M10.5 5.5v-2A1 1 0 0 0 9.5 2.5h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2"/>`,
 )
+export const SWITCH_ICON: Html = icon(html`<path d="m5 6.5 3-3 3 3M5 9.5l3 3 3-3"/>`)
 function icon(paths: Html): Html {
   return html`<svg class="icon" viewBox="0 0 16 16" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false">${paths}</svg>`
 }

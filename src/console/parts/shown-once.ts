@@ -7,7 +7,7 @@ import { codeBlock, copyButton } from './copy.ts'
 type Made = { key: KeyRow; secret: KeySecret; account: { id: string; slug: string }; issuer: string }
 
 /** How a secret is handed over: what it is called, the file it goes to, and how it is used. */
-type Handover = {
+export type Handover = {
   what: string
   text: string
   file?: { name: string; type: string; isBase64?: boolean }
@@ -16,12 +16,16 @@ type Handover = {
   password?: string
 }
 
+/** The page that shows the secret of a key, once. */
+export function shownOncePage(made: Made, next: string): Page {
+  return handoverPage(handOver(made), next)
+}
+
 /**
  * The page that shows a secret, once: calm, numbered by what to do. The secret is masked until it is asked for, and can be
  * copied or saved without being seen. It stands in this answer and nowhere else.
  */
-export function shownOncePage(made: Made, next: string): Page {
-  const { what, text, file, use, password } = handOver(made)
+export function handoverPage({ what, text, file, use, password }: Handover, next: string): Page {
   return {
     title: `Store ${what}`,
     scripts: ['shown-once.js'],

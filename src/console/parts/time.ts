@@ -37,6 +37,13 @@ function inUnits(seconds: number): string {
   return count(Math.max(1, Math.round(seconds / DAY)), 'day')
 }
 
+/** A length of time as people say it: `90 seconds`, `15 minutes`, `1 day`. Exact, in one unit. Pure. */
+export function duration(seconds: number): string {
+  if (seconds % DAY === 0) return count(seconds / DAY, 'day')
+  if (seconds % HOUR === 0) return count(seconds / HOUR, 'hour')
+  return seconds % MINUTE === 0 ? count(seconds / MINUTE, 'minute') : count(seconds, 'second')
+}
+
 /** `1 key`, `3 keys`. Pure. */
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`

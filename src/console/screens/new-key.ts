@@ -8,6 +8,7 @@ import { isFirstSending, onceField, sentBefore } from '../once.ts'
 import { actions, faultSummary, form, optionList, selectField, submit, textArea } from '../parts/form.ts'
 import { KEY_FIELDS, keyFields, suggestedKey, toDate } from '../parts/key-fields.ts'
 import { pageHeader } from '../parts/page-header.ts'
+import { MAX_PUBLIC_KEY_LENGTH, toMaterial, withoutPrivateKey } from '../parts/public-key.ts'
 import { shownOncePage } from '../parts/shown-once.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
 import { accountPath, NO_ACCESS_CHANGE } from './service-account.ts'
@@ -17,7 +18,6 @@ const GENERATED_FIELDS = {
   modulus_length: choice(['2048', '3072', '4096'], 'Choose a length.'),
   format: choice(['json', 'pem', 'p12'], 'Choose a form.'),
 }
-const MAX_PUBLIC_KEY_LENGTH = 20_000
 /** Where the rules find a fault, and the field that it stands in. */
 const FIELD_OF = { '/name': 'name', '/expires_at': 'expires_on', '/public_key': 'public_key' }
 
@@ -138,12 +138,6 @@ async function register(visit: OrganizationVisit, draw: Draw): Promise<Reply> {
     const draft = withoutPrivateKey(refusedDraft(error, form, FIELD_OF))
     return refused(await draw(visit, draft), draft)
   }
-}
-
-/** What was typed is shown again, but not a private key that was pasted by mistake. */
-function withoutPrivateKey(draft: Draft): Draft {
-  if (draft.refusal?.reason !== 'private_key_given') return draft
-  return { ...draft, value: (name) => (name === 'public_key' ? '' : draft.value(name)) }
 }
 
 async function drawGenerate(visit: OrganizationVisit, draft: Draft | undefined): Promise<Page> {
@@ -272,14 +266,4 @@ async function findOwner(visit: OrganizationVisit) {
 
 function toTerms(name: string, expiresOn: string) {
   return { name: name === '' ? undefined : name, notBefore: undefined, expiresAt: toDate(expiresOn) }
-}
-
-/** A JWK where it looks like one, else PEM. */
-function toMaterial(given: string): string | Record<string, unknown> {
-  if (!given.startsWith('{')) return given
-  try {
-    return JSON.parse(given)
-  } catch {
-    return given
-  }
 }

@@ -1,0 +1,14 @@
+import type { LiveTokens } from '../../database/queries/live-tokens.ts'
+import { count } from './time.ts'
+
+/** Such as `3 live tokens`; `at least 41000 live tokens` where there are more than were looked at. Pure. */
+export function liveTokens({ tokens, isMore }: LiveTokens, what = 'live token'): string {
+  return isMore ? `at least ${count(tokens, what)}` : count(tokens, what)
+}
+
+/** What becomes of them, in a sentence; `none` where there are none. Pure. */
+export function stopsNow(live: LiveTokens, none: string): string {
+  if (live.tokens === 0 && !live.isMore) return none
+  const text = `${liveTokens(live)} ${live.tokens === 1 ? 'stops' : 'stop'} working now.`
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
