@@ -86,6 +86,8 @@ export type AppOptions = {
   clock: Clock
   logger: Logger
   metrics: Metrics
+  /** When the database was last put back from a backup, in milliseconds. */
+  lastRestoration: () => number | undefined
   /** Whether the server has begun to stop: it then says that it is not ready. */
   isDraining: () => boolean
   /** Takes what is to be done once the last request is answered. */
@@ -184,7 +186,7 @@ export function createApp(options: AppOptions): RequestListener {
     return trail
   }
 
-  const verifyAssertion = createAssertionVerifier(clock)
+  const verifyAssertion = createAssertionVerifier(clock, options.lastRestoration)
   const oauth: OAuthServices = {
     issuer,
     endpoints,

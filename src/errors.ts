@@ -58,6 +58,7 @@ export type AssertionReason =
   | 'assertion_lifetime_too_long'
   | 'jti_required'
   | 'assertion_replayed'
+  | 'assertion_before_restoration'
   | 'client_mismatch'
 
 /** What the sender proves to hold: a DPoP proof in the order in which it is checked (RFC 9449 §4.3), or a certificate. */

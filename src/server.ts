@@ -15,6 +15,7 @@ import {
   type OperatorKeyFile,
   readOperatorKeyFile,
 } from './directory/operator-key-file.ts'
+import { openRestorations, recordRestoration } from './directory/restoration.ts'
 import type { DirectoryServices } from './directory/services.ts'
 import { issueSetUpLink } from './directory/set-up.ts'
 import { startSigningKeyMaintenance } from './directory/signing-key-maintenance.ts'
@@ -33,6 +34,8 @@ export type ServerOptions = {
   logger: Logger
   /** Told what the operator should know of the embedded database while it starts, a line at a time. */
   tell: (line: string) => void
+  /** The database was put back from a backup: what was signed before is not taken any more. */
+  afterRestore?: boolean
   /** Also check our own answers against openapi.yaml. */
   validateResponses: boolean
 }
@@ -82,6 +85,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   const signing = { db: database.db, clock, keyEncryptionKeys, signingKeyRotationDays }
   // First of all: whoever has another key-encryption key must not add anything under it.
   const keyRing = await openKeyRing({ ...signing, onChange: (keys) => describeKeys(logger, keys) })
+  if (options.afterRestore) await recordRestoration(database.db, clock)
+  const restorations = await openRestorations(database.db)
   const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
   starting.defer(
     await startSigningKeyMaintenance(signing, {
@@ -92,12 +97,15 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     }),
   )
   starting.defer(
-    repeat(() => keyRing.reload(), {
+    repeat(() => Promise.all([keyRing.reload(), restorations.reload()]), {
       firstMilliseconds: RELOAD_MILLISECONDS,
       everyMilliseconds: RELOAD_MILLISECONDS,
       retryMilliseconds: RELOAD_MILLISECONDS,
       onFailure: (error) =>
-        logger.warn({ err: messageOf(error) }, 'signing keys not read; next try in a minute'),
+        logger.warn(
+          { err: messageOf(error) },
+          'signing keys and restorations not read; next try in a minute',
+        ),
     }),
   )
 
@@ -120,6 +128,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     logger,
     metrics,
     isDraining: () => isDraining,
+    lastRestoration: restorations.last,
     atStop: (task) => starting.defer(task),
     tarpit: createTarpit(),
     validateResponses: options.validateResponses,

@@ -3,6 +3,7 @@ import type { IssuerKey } from '../database/queries/issuers.ts'
 import { Refusal } from '../errors.ts'
 import { isCleanText, normalizeType, parseCompact, type UnverifiedJwt } from '../jwt/compact.ts'
 import { requireCandidates } from './keys.ts'
+import { assertSignedSince } from './restoration.ts'
 import { createSignatureVerifier } from './signature.ts'
 
 /** Larger assertions are refused before any work is done on them. Two hundred extra claims still fit. */
@@ -37,7 +38,11 @@ export type VerifyAssertion = <Issuer extends { keys: readonly IssuerKey[] }, Cl
  * whose `jti` has not been claimed yet: that is the last thing to be done with it, so a garbage assertion never
  * burns one (promise 2). Throws Refusal with one of the assertion's reasons.
  */
-export function createAssertionVerifier(clock: Clock): VerifyAssertion {
+export function createAssertionVerifier(
+  clock: Clock,
+  /** When the database was last put back from a backup, in milliseconds. */
+  lastRestoration: () => number | undefined = () => undefined,
+): VerifyAssertion {
   const verifySignature = createSignatureVerifier()
 
   return async function verifyAssertion(assertion, kind) {
@@ -49,6 +54,7 @@ export function createAssertionVerifier(clock: Clock): VerifyAssertion {
       const issuer = kind.requireActive(found)
       const key = verifySignature(jwt, requireCandidates(jwt, issuer.keys, now))
       const claims = kind.checkClaims(jwt, { issuer, key }, toNumericDate(now))
+      assertSignedSince(jwt.claims, lastRestoration(), toNumericDate(now))
       return { issuer, key, claims }
     } catch (error) {
       throw withSender(error, { iss: name, kid: jwt.header.kid, ...(found && kind.describe(found)) })

@@ -14,6 +14,10 @@ export function createProgram(): Command {
 
   withConfigurationFlags(program.command('serve'))
     .description('Run the server. Without DATABASE_URL it brings a PostgreSQL of its own.')
+    .option(
+      '--after-restore',
+      'once, after the database was put back from a backup: take no assertion from before',
+    )
     .addHelpText('after', example('serve --port 9000 --data-dir /var/lib/countersign/data'))
     .action(async (options) => (await import('./serve.ts')).serve(options))
 

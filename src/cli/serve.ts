@@ -10,6 +10,8 @@ import { findMemoryDumps } from './checks/process-memory.ts'
 import { type ConfigurationFlags, toSettings } from './flags.ts'
 import { COMMAND, DEMO_COMMAND } from './invocation.ts'
 
+export type ServeOptions = ConfigurationFlags & { afterRestore?: true }
+
 /** Within this time a signal is the first one again: npm passes Ctrl-C on to a server that has it already. */
 const ECHO_MILLISECONDS = 1_000
 /** What a shell makes of a process that a signal ended. */
@@ -20,7 +22,7 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
  * Runs the server until SIGTERM, SIGINT or SIGHUP (its terminal is closed), then answers what is under way and ends with exit code 0; a signal
  * while it starts takes effect once it has. A second signal ends it at once. Throws OperatorError for what the operator must mend.
  */
-export async function serve(flags: ConfigurationFlags): Promise<void> {
+export async function serve(flags: ServeOptions): Promise<void> {
   const config = readConfig(toSettings(flags))
   if (config.production) refuseMemoryDumps()
   const logger = createLogger(config.logLevel)
@@ -30,6 +32,7 @@ export async function serve(flags: ConfigurationFlags): Promise<void> {
     clock: systemClock,
     logger,
     tell: (line) => tell(line),
+    afterRestore: flags.afterRestore === true,
     validateResponses: false,
   })
   tell = (line) => logger.warn(line)

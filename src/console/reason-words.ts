@@ -53,6 +53,8 @@ const WORDS: Readonly<Record<TokenReason, string>> = {
   assertion_lifetime_too_long: 'exp is too far from iat. A minute is enough.',
   jti_required: 'Here an assertion must bear a jti: a new random one each time.',
   assertion_replayed: 'An assertion with this jti was used before. Sign a new one for every request.',
+  assertion_before_restoration:
+    'The server was restored from a backup a short while ago: only assertions that were signed since, and say so by iat, are taken.',
   client_mismatch: 'The client that authenticates, or client_id, is not the issuer of the assertion.',
   proof_malformed: 'The DPoP header is not one proof of acceptable form and size.',
   proof_key_unusable: 'The key in the DPoP proof is not a public key that fits its alg.',

@@ -248,6 +248,7 @@ function explainReason(reason: Reason): Explanation {
     case 'assertion_lifetime_too_long':
     case 'jti_required':
     case 'assertion_replayed':
+    case 'assertion_before_restoration':
     case 'client_mismatch':
     case 'grant_type_unsupported':
     case 'token_limit_reached':

@@ -23,6 +23,7 @@ export type Database = {
   recoveryCodes: RecoveryCodesTable
   invitations: InvitationsTable
   setUpLink: SetUpLinkTable
+  restorations: RestorationsTable
   sessions: SessionsTable
   identityProviders: IdentityProvidersTable
   openidIdentities: OpenidIdentitiesTable
@@ -270,6 +271,9 @@ type InvitationsTable = {
   createdAt: Date
   createdBy: string
 }
+
+/** Each time the database was put back from a backup. */
+type RestorationsTable = { restoredAt: ColumnType<Date, Date, never> }
 
 /** One row at most: the link of the first administrator. */
 type SetUpLinkTable = {

@@ -22,6 +22,7 @@ export type AuditAction =
   | `resource_server_secret.${'created' | 'deleted'}`
   | `resource_server_key.${'created' | 'updated' | 'disabled' | 'enabled' | 'revoked'}`
   | 'installation.rekeyed'
+  | 'installation.restored'
   | `signing_key.${'created' | 'activated' | 'retired' | 'removed' | 'revoked'}`
 
 /** One event: what was done to what. Never give it a secret. */

@@ -201,6 +201,7 @@ export function toProblemType(reason: Reason): ProblemType {
     case 'assertion_lifetime_too_long':
     case 'jti_required':
     case 'assertion_replayed':
+    case 'assertion_before_restoration':
     case 'client_mismatch':
     case 'binding_ambiguous':
     case 'binding_unsupported':

@@ -129,6 +129,10 @@ function toWireError(reason: Exclude<Reason, DirectoryReason | SignInReason>): W
       return invalidGrant('The assertion must bear a jti.')
     case 'assertion_replayed':
       return invalidGrant('The jti of the assertion was used before. Sign a new assertion for every request.')
+    case 'assertion_before_restoration':
+      return invalidGrant(
+        'The assertion is from before a restoration of the server. Sign a new one, with an iat.',
+      )
     case 'client_mismatch':
       return invalidGrant('The client is not the issuer of the assertion.')
     case 'proof_malformed':

@@ -146,6 +146,7 @@ export async function startTestServer(
     logger: createLogger('debug', stream),
     metrics,
     isDraining: () => false,
+    lastRestoration: () => undefined,
     atStop: (task) => atStop.push(task),
     validateResponses: true,
   })

@@ -93,6 +93,7 @@ const PHRASES: Record<AuditAction | typeof TOKEN_ISSUED, string> = {
   'resource_server_key.enabled': 'enabled {target}',
   'resource_server_key.revoked': 'deleted {target}',
   'installation.rekeyed': 'replaced the key-encryption key',
+  'installation.restored': 'restored the database from a backup',
   'signing_key.created': 'made {target}',
   'signing_key.activated': 'began to sign with {target}',
   'signing_key.retired': 'ceased to sign with {target}',
