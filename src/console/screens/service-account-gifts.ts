@@ -9,6 +9,7 @@ import { apiDisclosure } from '../parts/api.ts'
 import { actions, faultSummary, form, submit, textArea } from '../parts/form.ts'
 import { pageHeader } from '../parts/page-header.ts'
 import {
+  PICKER_SCRIPT,
   permissionPicker,
   pickedPermissions,
   pickValue,
@@ -88,6 +89,7 @@ async function drawGive(visit: OrganizationVisit, draft: Draft): Promise<Page> {
   const [example] = permissions
   return {
     title: 'Give permissions',
+    scripts: [PICKER_SCRIPT],
     content: html`${pageHeader({
       title: 'Give permissions',
       purpose: 'What you tick is added to what the account has. It counts for its next tokens.',
@@ -131,6 +133,7 @@ async function drawDelegation(visit: OrganizationVisit, draft: Draft): Promise<P
   const [example] = lendable
   return {
     title: 'Acting for end users',
+    scripts: [PICKER_SCRIPT],
     content: html`${pageHeader({
       title: 'Let it act for end users',
       purpose:
