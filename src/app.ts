@@ -43,6 +43,7 @@ import { createHealthRouter, type Unreadiness } from './http/health.ts'
 import { inOriginForm } from './http/origin-form.ts'
 import { createReferencePage } from './http/reference-page.ts'
 import { type Answer, contextOf, createRequestContext, noteRefusal } from './http/request-context.ts'
+import type { Tarpit } from './http/tarpit.ts'
 import { createTrustedProxies } from './http/trusted-proxy.ts'
 import { createManagementRouter } from './management/router.ts'
 import { createClientSecretVerifier } from './oauth/client-secret.ts'
@@ -92,8 +93,8 @@ export type AppOptions = {
   isDraining: () => boolean
   /** Takes what is to be done once the last request is answered. */
   atStop: (task: () => Promise<void>) => void
-  /** Slows down whoever is refused all the time (oauth/tarpit.ts). Undefined in tests, which are. */
-  tarpit: ErrorRequestHandler | undefined
+  /** Slows down whoever is refused all the time (http/tarpit.ts). */
+  tarpit: Tarpit
   /** Also check our own answers against openapi.yaml; on in the tests. */
   validateResponses: boolean
 }
@@ -235,6 +236,7 @@ export function createApp(options: AppOptions): RequestListener {
     claimUse,
     generateKeyPair,
     validateResponses: options.validateResponses,
+    tarpit: options.tarpit,
     onBug,
   })
   const authentication = {
@@ -250,6 +252,7 @@ export function createApp(options: AppOptions): RequestListener {
   const signIn = createSignInRouter({
     ...authentication,
     validateResponses: options.validateResponses,
+    tarpit: options.tarpit,
     onBug,
   })
   const explain = createExplainer({
@@ -263,6 +266,7 @@ export function createApp(options: AppOptions): RequestListener {
     signingKeyRotationDays: options.signingKeyRotationDays,
     generateKeyPair,
     explain,
+    tarpit: options.tarpit,
     onBug,
   })
 

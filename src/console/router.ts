@@ -15,6 +15,7 @@ import { allowOnly } from '../http/methods.ts'
 import { refusePlaintext } from '../http/plaintext.ts'
 import { contextOf, noteFacts, noteRefusal } from '../http/request-context.ts'
 import { requireSameOrigin } from '../http/same-origin.ts'
+import type { Tarpit } from '../http/tarpit.ts'
 import { createSeal, type Seal } from '../signing/seal.ts'
 import { type Assets, createAssets } from './assets.ts'
 import { comesFromElsewhere, requireNames } from './browser.ts'
@@ -46,6 +47,7 @@ const NOTICE_SECONDS = 60
 const TENANTS = 8
 
 export type ConsoleOptions = ConsoleServices & {
+  tarpit: Tarpit
   /** Called for every error that is not a refusal: a bug. */
   onBug: (error: unknown, res: Response) => void
 }
@@ -53,6 +55,7 @@ export type ConsoleOptions = ConsoleServices & {
 /** What all pages share. */
 type Kit = {
   services: ConsoleOptions
+  tarpit: Tarpit
   root: string
   assets: Assets
   cookies: Record<'session' | 'form' | 'notice' | 'openid', Cookie>
@@ -71,6 +74,7 @@ export function createConsole(options: ConsoleOptions): Router {
   const { issuer } = options
   const kit: Kit = {
     services: options,
+    tarpit: options.tarpit,
     root: new URL(issuer).pathname.replace(/\/$/, '') + ROOT,
     assets: createAssets(),
     cookies: {
@@ -117,7 +121,7 @@ function mount<Kind extends Visit>(
       const visit = await gather(kit, req, res)
       const reply = await handle(visit)
       if ('file' in reply) await sendFile(kit, res, reply.file)
-      else send(kit, req, res, visit, reply)
+      else await send(kit, req, res, visit, reply)
     })
   }
 }
@@ -246,14 +250,14 @@ async function sendFile({ services }: Kit, res: Response, { name, batches }: Lin
   await sendLines(res, batches, (error) => services.onBug(error, res))
 }
 
-function send(
+async function send(
   kit: Kit,
   req: Request,
   res: Response,
   visit: Visit,
   reply: Exclude<Reply, { file: LinesFile }>,
-): void {
-  const { cookies, notices } = kit
+): Promise<void> {
+  const { cookies, notices, tarpit } = kit
   if (reply.session === null) cookies.session.clear(res)
   else if (reply.session !== undefined) cookies.session.set(res, reply.session)
   if (reply.openid !== undefined) cookies.openid.set(res, reply.openid)
@@ -262,7 +266,10 @@ function send(
     res.redirect(303, reply.to)
     return
   }
-  if (reply.refusal !== undefined) noteRefusal(res, reply.refusal)
+  if (reply.refusal !== undefined) {
+    noteRefusal(res, reply.refusal)
+    await tarpit(res, reply.refusal)
+  }
   const kept = cookies.notice.read(req)
   if (kept !== undefined) cookies.notice.clear(res)
   const frame = {
@@ -284,12 +291,15 @@ function sendPage(
 }
 
 function answerProblems(kit: Kit, { onBug }: Pick<ConsoleOptions, 'onBug'>): ErrorRequestHandler {
-  return (error: unknown, req, res, _next) => {
+  return async (error: unknown, req, res, _next) => {
     // What Express' router throws for a percent-sequence in a path that is not UTF-8: such a path names nothing.
     const refusal = error instanceof URIError ? new Refusal('not_found') : toRefusal(error)
     const explanation = refusal === undefined ? BUG : explain(refusal)
     if (explanation === BUG) onBug(error, res)
-    if (refusal !== undefined) noteRefusal(res, refusal)
+    if (refusal !== undefined) {
+      noteRefusal(res, refusal)
+      await kit.tarpit(res, refusal)
+    }
     if (refusal !== undefined && leadToSignIn(kit, req, res, refusal)) return
     const { allowedMethods, retryAfterSeconds } = refusal?.told ?? {}
     if (allowedMethods !== undefined) res.setHeader('Allow', allowedMethods.join(', '))

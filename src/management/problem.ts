@@ -5,23 +5,26 @@ import { schemeOf } from '../http/authorization.ts'
 import { toRefusal } from '../http/fault.ts'
 import { INTERNAL_ERROR, type ProblemType, sendProblem } from '../http/problem.ts'
 import { noteRefusal } from '../http/request-context.ts'
+import type { Tarpit } from '../http/tarpit.ts'
 import { PROOF_ALGORITHMS } from '../possession/proof-key.ts'
 import { toProblemType } from './problem-types.ts'
 
 export type ProblemOptions = {
   issuer: string
+  tarpit: Tarpit
   /** Called for every error that is not a refusal: a bug. */
   onBug: (error: unknown, res: Response) => void
 }
 
 /** The last handler of the management API: every error becomes a problem (RFC 9457), in no other form. */
 export function answerProblems(options: ProblemOptions): ErrorRequestHandler {
-  return (error: unknown, req, res, _next) => {
+  return async (error: unknown, req, res, _next) => {
     const refusal = isUndecodable(error) ? new Refusal('not_found') : toRefusal(error)
     const type = refusal === undefined ? INTERNAL_ERROR : toProblemType(refusal.reason)
     if (type === INTERNAL_ERROR) options.onBug(error, res)
     if (refusal !== undefined) {
       noteRefusal(res, refusal)
+      await options.tarpit(res, refusal)
       const scheme = schemeOf(req.get('authorization'))
       const challenges = toChallenges(refusal, type, { scheme, issuer: options.issuer })
       if (challenges.length > 0) res.setHeader('WWW-Authenticate', challenges)

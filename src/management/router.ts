@@ -6,6 +6,7 @@ import { parseBody, readBody } from '../http/json-body.ts'
 import { LINES_TYPE, sendLines } from '../http/lines.ts'
 import { allowOnly } from '../http/methods.ts'
 import { noteRefusal } from '../http/request-context.ts'
+import type { Tarpit } from '../http/tarpit.ts'
 import { createValidation } from '../http/validation.ts'
 import { type AuthenticationServices, authenticate, callerOf, requirePermission } from './authenticate.ts'
 import { requireIds } from './ids.ts'
@@ -155,6 +156,7 @@ export type ManagementOptions = DirectoryServices &
   AuthenticationServices & {
     /** Also check our own answers against openapi.yaml; on in the tests. */
     validateResponses: boolean
+    tarpit: Tarpit
     /** Called for every error that is not a refusal: a bug. */
     onBug: (error: unknown, res: Response) => void
   }

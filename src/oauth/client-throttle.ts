@@ -1,7 +1,7 @@
 import type { RateLimiterRes } from 'rate-limiter-flexible'
 import { Refusal } from '../errors.ts'
+import { createFailureCounter } from '../http/failure-counter.ts'
 import { networkOf } from '../network.ts'
-import { createFailureCounter } from './failure-counter.ts'
 
 /** Wrong secrets in a minute (RFC 6749 §2.3.1): for one client from one network, and from one network for all. */
 const FAILURES_PER_CLIENT = 10

@@ -9,6 +9,7 @@ import { readBody } from '../http/form.ts'
 import { allowOnly } from '../http/methods.ts'
 import { assertTls, refusePlaintext } from '../http/plaintext.ts'
 import { type Answer, contextOf, isFromTrustedProxy, noteRefusal } from '../http/request-context.ts'
+import type { Tarpit } from '../http/tarpit.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
 import { JWKS_CACHE_SECONDS } from '../signing/lifecycle.ts'
 import { createForwardAuthEndpoint } from './forward-auth.ts'
@@ -25,8 +26,7 @@ export type OAuthServices = Omit<TokenEndpointServices, 'tokenEndpoint'> &
     keyRing: KeyRing
     trail: RefusalTrail
     revocationTrail: RefusalTrail
-    /** Slows down whoever is refused all the time; undefined where tests are. */
-    tarpit: ErrorRequestHandler | undefined
+    tarpit: Tarpit
     /** Called for every error that is not a refusal: a bug. */
     onBug: (error: unknown, res: Answer) => void
   }
@@ -58,7 +58,10 @@ export function createHotEndpoints(services: OAuthServices): HotEndpoints {
         if (mustBeTls) assertTls(req, isFromTrustedProxy(res))
         await answer(req, res)
       } catch (error) {
-        if (error instanceof Refusal) trail?.note(error, contextOf(res))
+        if (error instanceof Refusal) {
+          trail?.note(error, contextOf(res))
+          await services.tarpit(res, error)
+        }
         answerError(error, res, services.onBug)
       }
     }
@@ -89,9 +92,8 @@ export function createOAuthRouter(services: OAuthServices, hotEndpoints: HotEndp
     .all(allowOnly('GET', 'HEAD'))
   router.use('/oauth/token', noteInTrail(services.trail))
   router.use('/oauth/revoke', noteInTrail(services.revocationTrail))
-  if (services.tarpit !== undefined) {
-    router.use(['/oauth/token', '/oauth/introspect', '/oauth/revoke'], services.tarpit)
-  }
+  // Not at forward auth: there all users of an API come from the address of its proxy.
+  router.use('/oauth/revoke', answerLate(services.tarpit))
   router.use('/oauth', refuseUnknown, answerErrors(services.onBug))
   router.use('/.well-known', answerErrors(services.onBug))
   return router
@@ -137,6 +139,13 @@ function sendPublic(res: Response, document: unknown, type: string): void {
 function noteInTrail(trail: RefusalTrail): ErrorRequestHandler {
   return (error: unknown, _req, res, next) => {
     if (error instanceof Refusal) trail.note(error, contextOf(res))
+    next(error)
+  }
+}
+
+function answerLate(tarpit: Tarpit): ErrorRequestHandler {
+  return async (error: unknown, _req, res, next) => {
+    if (error instanceof Refusal) await tarpit(res, error)
     next(error)
   }
 }

@@ -9,6 +9,7 @@ import { refusePlaintext } from '../http/plaintext.ts'
 import { INTERNAL_ERROR, sendProblem } from '../http/problem.ts'
 import { contextOf, noteFacts, noteRefusal } from '../http/request-context.ts'
 import { requireSameOrigin } from '../http/same-origin.ts'
+import type { Tarpit } from '../http/tarpit.ts'
 import { createValidation } from '../http/validation.ts'
 import { toProblemType } from './problem-types.ts'
 import type { Cookies, Route, SignInServices } from './route.ts'
@@ -50,6 +51,7 @@ export const ROUTES: readonly Route[] = [
 export type SignInOptions = SignInServices & {
   /** Also check our own answers against openapi.yaml; on in the tests. */
   validateResponses: boolean
+  tarpit: Tarpit
   /** Called for every error that is not a refusal: a bug. */
   onBug: (error: unknown, res: Response) => void
 }
@@ -101,14 +103,15 @@ function sendPage(res: Response, page: string): void {
   res.type('text/html').send(page)
 }
 
-function answerProblems({ issuer, onBug }: SignInOptions): ErrorRequestHandler {
-  return (error: unknown, _req, res, _next) => {
+function answerProblems({ issuer, tarpit, onBug }: SignInOptions): ErrorRequestHandler {
+  return async (error: unknown, _req, res, _next) => {
     // What Express' router throws for a percent-sequence in a path that is not UTF-8: such a path names nothing.
     const refusal = error instanceof URIError ? new Refusal('not_found') : toRefusal(error)
     const type = refusal === undefined ? INTERNAL_ERROR : toProblemType(refusal.reason)
     if (type === INTERNAL_ERROR) onBug(error, res)
     if (refusal !== undefined) {
       noteRefusal(res, refusal)
+      await tarpit(res, refusal)
       const { accountId } = refusal.detail
       if (accountId !== undefined) noteFacts(res, { accountId })
     }

@@ -2,7 +2,6 @@ import { randomBytes, sign as signBytes } from 'node:crypto'
 import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
-import type { ErrorRequestHandler } from 'express'
 import { createApp } from '../../src/app.ts'
 import { connectDatabase, type DatabaseConnection } from '../../src/database/connect.ts'
 import { maintainPartitions } from '../../src/database/partitions.ts'
@@ -10,6 +9,7 @@ import { ensureInstallation } from '../../src/directory/installation.ts'
 import { registerOperatorKey } from '../../src/directory/operator-key.ts'
 import { maintainSigningKeys, type SigningKeyChange } from '../../src/directory/signing-keys.ts'
 import { createHttpServer } from '../../src/http/listener.ts'
+import type { Tarpit } from '../../src/http/tarpit.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { createMetrics, type Metrics } from '../../src/observability/metrics.ts'
 import type { KeyEncryptionKeys } from '../../src/signing/envelope.ts'
@@ -95,7 +95,8 @@ export async function startTestServer(
     /** False where a test makes so many requests that their log would fill the memory. */
     keepsLogs?: boolean
     clientCertificateHeader?: string
-    tarpit?: ErrorRequestHandler
+    /** Without it nobody is slowed down: tests are refused all the time. */
+    tarpit?: Tarpit
   } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? createTestClock()
@@ -137,7 +138,7 @@ export async function startTestServer(
     issuer,
     trustedProxies: options.trustedProxies ?? [],
     clientCertificateHeader: options.clientCertificateHeader,
-    tarpit: options.tarpit,
+    tarpit: options.tarpit ?? (async () => undefined),
     connection,
     keyRing,
     keyEncryptionKeys,

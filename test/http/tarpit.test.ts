@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { createTarpit } from '../../src/oauth/tarpit.ts'
+import { createTarpit } from '../../src/http/tarpit.ts'
 import { type Fixture, startTestServer, type TestServer } from '../support/server.ts'
 
 const FREE = 5
@@ -54,6 +54,28 @@ test('a network is counted for itself, and at all three endpoints', async () => 
   for (const path of ['/oauth/introspect', '/oauth/revoke']) {
     expect((await sendGarbage('192.0.2.3', path)).milliseconds).toBeGreaterThanOrEqual(DELAY_MILLISECONDS - 5)
   }
+})
+
+test('at the other doors whoever is not known is slowed down, and whoever is known is not', async () => {
+  const headers = { 'x-forwarded-for': '192.0.2.6', 'content-type': 'application/json' }
+  const send = async (method: string, path: string, more: Record<string, string>, body?: string) => {
+    const startedAt = performance.now()
+    const init = { method, headers: { ...headers, ...more }, ...(body === undefined ? {} : { body }) }
+    const { status } = await fetch(server.url + path, init)
+    return { status, isLate: performance.now() - startedAt >= DELAY_MILLISECONDS - 5 }
+  }
+  await flood('192.0.2.6')
+  const operator = { authorization: `Bearer ${await server.operatorToken()}` }
+  const signIn = JSON.stringify({ email: 'nobody@example.com', password: 'wrong' })
+  expect(await send('GET', '/api/v1/organizations', { authorization: 'Bearer x' })).toEqual({
+    status: 401,
+    isLate: true,
+  })
+  expect(await send('GET', '/api/v1/organizations/org_unknown', operator)).toMatchObject({ isLate: false })
+  expect(await send('POST', '/sign-in/password', { origin: server.url }, signIn)).toEqual({
+    status: 401,
+    isLate: true,
+  })
 })
 
 test('no more are held than can be held: the others are answered at once, on connections that end', async () => {

@@ -1,8 +1,7 @@
-import type { ErrorRequestHandler, Response } from 'express'
-import { Refusal } from '../errors.ts'
-import { contextOf } from '../http/request-context.ts'
+import type { Refusal } from '../errors.ts'
 import { networkOf } from '../network.ts'
 import { createFailureCounter } from './failure-counter.ts'
+import { type Answer, contextOf, notedFacts } from './request-context.ts'
 
 export type TarpitLimits = {
   /** Refusals that a network hears at once in a window; more than any client has by mistake. */
@@ -16,38 +15,40 @@ export type TarpitLimits = {
 
 const LIMITS: TarpitLimits = { free: 200, windowSeconds: 10, delayMilliseconds: 1_000, maxHeld: 1_000 }
 
+/** Waits with the answer to a refusal when its sender hears too many of them. To be called before it is written. */
+export type Tarpit = (res: Answer, refusal: Refusal) => Promise<void>
+
 /**
  * Answers a network late whose requests are refused by the hundred, so that a flood of garbage is no faster than the
  * connections it holds allow, and an honest client does not wait behind it. Requests that hold are never slowed
  * down, whoever shares their address; so nobody can shut another out.
  */
-export function createTarpit(limits: TarpitLimits = LIMITS): ErrorRequestHandler {
+export function createTarpit(limits: TarpitLimits = LIMITS): Tarpit {
   const refusals = createFailureCounter(limits.free, limits.windowSeconds)
   let held = 0
-  return async (error: unknown, _req, res, next) => {
-    if (!isTheirFault(error) || !(await isFlood(res))) return next(error)
+  return async (res, refusal) => {
+    if (!isTheirFault(res, refusal) || !(await isFlood(res))) return
     if (held >= limits.maxHeld) {
       res.setHeader('Connection', 'close')
-      return next(error)
+      return
     }
     held++
     await pause(res, limits.delayMilliseconds)
     held--
-    next(error)
   }
 
-  async function isFlood(res: Response): Promise<boolean> {
+  async function isFlood(res: Answer): Promise<boolean> {
     return (await refusals.count(networkOf(contextOf(res).ip))) !== undefined
   }
 }
 
-/** What the server cannot do at the moment is not held against anybody. */
-function isTheirFault(error: unknown): boolean {
-  return error instanceof Refusal && error.reason !== 'database_unavailable'
+/** What the server cannot do at the moment is not held against anybody, nor what somebody asks whom we know. */
+function isTheirFault(res: Answer, refusal: Refusal): boolean {
+  return refusal.reason !== 'database_unavailable' && notedFacts(res).accountId === undefined
 }
 
 /** Ends early for a caller that goes away. */
-function pause(res: Response, milliseconds: number): Promise<void> {
+function pause(res: Answer, milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds)
     res.once('close', () => {
