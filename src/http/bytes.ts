@@ -1,9 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import { Refusal } from '../errors.ts'
 
+/** So much of a body that is too large is read and thrown away, so that its sender hears why it is refused. */
+const MAX_DISCARDED_BYTES = 1_048_576
+
 /**
  * Reads the body of a request into memory as it is: bounded, and never inflated, since a small gzip body can hold
- * gigabytes. One that is too large is still read to its end, so that its sender hears why it is refused.
+ * gigabytes. Of one that is far too large the rest is left unread: its connection ends with the answer.
  * Throws Refusal `media_type_unsupported`, `body_too_large`, or `request_malformed` when it does not come whole.
  */
 export async function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
@@ -22,14 +25,18 @@ export async function readBytes(req: IncomingMessage, maxBytes: number): Promise
       bytes += chunk.length
       if (bytes <= maxBytes) chunks.push(chunk)
       else chunks.length = 0
+      if (bytes > MAX_DISCARDED_BYTES) {
+        req.pause()
+        resolve(false)
+      }
     })
     req.once('end', () => resolve(true))
     const giveUp = () => resolve(false)
     req.on('error', giveUp)
     req.once('close', giveUp)
   })
-  if (!isWhole) throw new Refusal('request_malformed', { fact: 'the body did not come whole' })
   if (bytes > maxBytes) throw new Refusal('body_too_large')
+  if (!isWhole) throw new Refusal('request_malformed', { fact: 'the body did not come whole' })
   const [only = Buffer.alloc(0)] = chunks
   return chunks.length > 1 ? Buffer.concat(chunks) : only
 }
