@@ -19,11 +19,6 @@ export function copyAction(value: string, words: string): Html {
   return html`<button class="button primary" type="button" hidden data-copy="${value}">${COPY_ICON}<span class="copy-words" aria-live="polite">${words}</span></button>`
 }
 
-/** The same where copying is what the page is for: its words are seen. */
-export function copyAct(value: string, label: string): Html {
-  return html`<button class="button primary" type="button" hidden data-copy="${value}"><span aria-live="polite">Copy ${label}</span></button>`
-}
-
 /** A block of code that is meant to be taken. */
 export function codeBlock(code: string, label: string): Html {
   return html`<div class="code-block"><pre tabindex="0" aria-label="${label}"><code>${code}</code></pre>${copyButton(code, label)}</div>`

@@ -2,7 +2,7 @@ import type { KeyRow } from '../../database/tables.ts'
 import type { KeySecret } from '../../directory/prepared-key.ts'
 import { html } from '../html.ts'
 import type { Page } from '../visit.ts'
-import { codeBlock, copyAct, copyButton } from './copy.ts'
+import { codeBlock, copyAction, copyButton } from './copy.ts'
 
 type Made = { key: KeyRow; secret: KeySecret; account: { id: string; slug: string }; issuer: string }
 
@@ -37,7 +37,7 @@ export function handoverPage({ what, text, file, use, password }: Handover, next
       <p>Where the program that uses it reads its secrets. Not in a repository, a chat or a mail.</p>
       <div class="button-row">
         ${file && html`<button class="button primary" type="button" hidden data-download="${file.name}" data-type="${file.type}"${file.isBase64 && html` data-base64`} data-from="secret">Download ${file.name}</button>`}
-        ${file === undefined ? copyAct(text, what) : copyButton(text, what)}
+        ${file === undefined ? copyAction(text, `Copy ${what}`) : copyButton(text, what)}
       </div>
       <details class="masked"><summary>Show ${what}</summary><pre id="secret" tabindex="0" aria-label="${what}"><code>${text}</code></pre></details>
       ${password !== undefined && html`<p>The password of the file, as new as the file and shown as seldom: <span class="copyable"><code class="masked-text">${password}</code>${copyButton(password, 'the password')}</span></p>`}
