@@ -2,10 +2,11 @@ import { type Kysely, sql } from 'kysely'
 import type { Config } from '../config.ts'
 import { anchorEvents } from './queries/audit-chain.ts'
 import type { Database } from './tables.ts'
+import { TALLY_RETENTION_DAYS, tallyTokens } from './token-tallies.ts'
 
 /** How a record table is cut, how far ahead partitions stand ready and how long history is kept. */
 type Partitioning = {
-  table: 'grant_records' | 'used_jtis' | 'audit_events'
+  table: 'grant_records' | 'used_jtis' | 'audit_events' | 'token_tallies'
   unit: 'day' | 'month'
   /** Units that stand ready before and after the present one. Behind, for clocks that lag. */
   behind: number
@@ -16,6 +17,8 @@ const PARTITIONINGS: readonly Partitioning[] = [
   { table: 'grant_records', unit: 'day', behind: 1, ahead: 3 },
   { table: 'used_jtis', unit: 'day', behind: 1, ahead: 3 },
   { table: 'audit_events', unit: 'month', behind: 1, ahead: 2 },
+  // Behind, for the days of grant records that an upgrade finds uncounted.
+  { table: 'token_tallies', unit: 'month', behind: 2, ahead: 2 },
 ]
 
 /** How long each kind of record is kept, in days; whole partitions go once all of theirs is older. */
@@ -32,7 +35,8 @@ const DAY_MILLISECONDS = 86_400_000
 /** A jti counts until its JWT has expired for every clock; what is older serves nobody. */
 const USED_JTI_DAYS = 1
 
-export type PartitionChanges = { created: string[]; dropped: string[] }
+/** `tallied` are days, as milliseconds at their midnight in UTC, whose tokens were counted. */
+export type PartitionChanges = { created: string[]; tallied: number[]; dropped: string[] }
 
 /** One node maintains at a time. */
 const MAINTENANCE_LOCK = {
@@ -53,8 +57,8 @@ export async function preparePartitions(db: Kysely<Database>, now: number): Prom
 }
 
 /**
- * Creates the partitions that the coming days need and drops those that hold only expired history
- * (promise 6). Safe to call on any number of nodes at once, as often as wished: while another node is at it,
+ * Creates the partitions that the coming days need, counts the tokens of days that are over, and drops the partitions
+ * that hold only expired history (promise 6). Safe to call on any number of nodes at once, as often as wished: while another node is at it,
  * this one skips its turn. `now` in milliseconds.
  */
 export async function maintainPartitions(
@@ -62,12 +66,16 @@ export async function maintainPartitions(
   now: number,
   retention: Retention,
 ): Promise<PartitionChanges> {
-  const changes = await maintain(db, 'skip', async (connection) => ({
+  const changes = await maintain(db, 'skip', async (connection) => {
     // First all that must be there: what is to be dropped may be read by somebody, for as long as that takes.
-    created: await createDue(connection, now),
-    dropped: await dropExpired(connection, now, retention),
-  }))
-  return changes ?? { created: [], dropped: [] }
+    const created = await createDue(connection, now)
+    // Before what it counts is dropped; but storage stays bounded whatever becomes of it.
+    const [tallied] = await Promise.allSettled([tallyDue(connection, now)])
+    const dropped = await dropExpired(connection, now, retention)
+    if (tallied.status === 'rejected') throw tallied.reason
+    return { created, tallied: tallied.value, dropped }
+  })
+  return changes ?? { created: [], tallied: [], dropped: [] }
 }
 
 /** Partitions that are not there, and those that should no longer be. */
@@ -132,6 +140,14 @@ async function createDue(db: Kysely<Database>, now: number): Promise<string[]> {
   return created
 }
 
+/** Counts the days whose records are all there. */
+async function tallyDue(db: Kysely<Database>, now: number): Promise<number[]> {
+  const [grantRecords] = PARTITIONINGS as readonly [Partitioning]
+  const existing = await listPartitions(db, grantRecords)
+  const attached = new Set(existing.filter(({ state }) => state === 'attached').map(({ name }) => name))
+  return tallyTokens(db, now, (day) => attached.has(partitionName(grantRecords, new Date(day))))
+}
+
 async function dropExpired(db: Kysely<Database>, now: number, retention: Retention): Promise<string[]> {
   const dropped: string[] = []
   for (const partitioning of PARTITIONINGS) {
@@ -172,6 +188,8 @@ function daysKept(table: Partitioning['table'], retention: Retention): number {
       return USED_JTI_DAYS
     case 'audit_events':
       return retention.auditEventDays
+    case 'token_tallies':
+      return TALLY_RETENTION_DAYS
   }
 }
 

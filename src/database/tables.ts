@@ -30,6 +30,8 @@ export type Database = {
   signingKeys: SigningKeysTable
   grantRecords: GrantRecordsTable
   usedJtis: UsedJtisTable
+  tokenTallies: TokenTalliesTable
+  talliedDays: TalliedDaysTable
   auditEvents: AuditEventsTable
   auditHeads: AuditHeadsTable
   auditAnchors: AuditAnchorsTable
@@ -372,6 +374,19 @@ type UsedJtisTable = {
   digest: ColumnType<Buffer, never, never>
   expiresAt: ColumnType<Date, never, never>
 }
+
+/** How many tokens a key got on a day. Written by src/database/token-tallies.ts alone. */
+type TokenTalliesTable = {
+  accountId: ColumnType<string, never, never>
+  /** Its midnight in UTC. */
+  day: ColumnType<Date, never, never>
+  keyId: ColumnType<string, never, never>
+  /** `bigint`, so a text. */
+  tokens: ColumnType<string, never, never>
+}
+
+/** Days whose tokens were counted, also those without any. */
+type TalliedDaysTable = { day: ColumnType<Date, never, never> }
 
 /** Appended to, never changed. */
 type AuditEventsTable = {

@@ -84,7 +84,7 @@ describe('what an account may do', () => {
     await person.page.getByLabel('Another role').selectOption('Bookkeeping (3 permissions)')
     await person.press('Give role')
     expect(await person.text()).toContain('Nightly export has the role Bookkeeping now.')
-    expect(await row('Effective permissions', 'write').innerText()).toContain('role Bookkeeping')
+    expect(await row('What it may do', 'write').innerText()).toContain('Bookkeeping')
     expect((await read(id)).role_ids).toEqual([roles.Bookkeeping])
   })
 
@@ -96,7 +96,7 @@ describe('what an account may do', () => {
     await person.look('give-permissions')
     await person.press('Give permissions')
     expect(await person.text()).toContain('has 1 permission more')
-    expect(await row('Effective permissions', 'read').innerText()).toMatch(/directly.*role Bookkeeping/s)
+    expect(await row('What it may do', 'read').innerText()).toMatch(/Bookkeeping, given directly/)
   })
 
   test('reaches groups by name, at the level that was given last, or all of them', async () => {

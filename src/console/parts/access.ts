@@ -1,17 +1,13 @@
 import type { GroupRow } from '../../database/tables.ts'
 import { explainServiceAccount } from '../../directory/effective-permissions.ts'
 import { listGroups } from '../../directory/groups.ts'
-import type { Listing, PageRequest } from '../../directory/pages.ts'
 import type { ListedPermission } from '../../directory/permissions.ts'
 import type { AccountPath } from '../../directory/service-account-reach.ts'
 import { type Draft, refusedDraft } from '../forms.ts'
 import { may, type OrganizationVisit } from '../visit.ts'
+import { readAll } from './paging.ts'
 
-/** What is read at a time, and how much of a list a page offers at most. */
-const BATCH = 200
-const MAX_OFFERED = 1000
-
-/** The groups that a person may know of, by name; those beyond a thousand are not offered. */
+/** The groups that a person may know of, by name. */
 export async function readGroups(visit: OrganizationVisit): Promise<GroupRow[]> {
   const { services, actor, organization } = visit
   if (!may(visit, 'groups:read')) return []
@@ -19,20 +15,9 @@ export async function readGroups(visit: OrganizationVisit): Promise<GroupRow[]> 
   return groups.sort((one, other) => one.name.localeCompare(other.name))
 }
 
-/** Everything that an account may do and why, as far as a page can tell it. */
+/** Everything that an account may do and why. */
 export function readEffective({ services, actor }: OrganizationVisit, path: AccountPath) {
   return readAll((request) => explainServiceAccount(services, actor, path, request))
-}
-
-async function readAll<Item>(read: (request: PageRequest) => Promise<Listing<Item>>): Promise<Item[]> {
-  const all: Item[] = []
-  let cursor: string | undefined
-  do {
-    const page = await read({ limit: BATCH, cursor })
-    all.push(...page.items)
-    cursor = page.nextCursor ?? undefined
-  } while (cursor !== undefined && all.length < MAX_OFFERED)
-  return all
 }
 
 /** Those of the management API, which nobody does for somebody else. */

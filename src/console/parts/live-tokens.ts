@@ -1,9 +1,20 @@
+import type { LiveToken } from '../../database/queries/grant-records.ts'
 import type { LiveTokens } from '../../database/queries/live-tokens.ts'
+import type { Listing } from '../../directory/pages.ts'
 import { count } from './time.ts'
 
 /** Such as `3 live tokens`; `at least 41000 live tokens` where there are more than were looked at. Pure. */
 export function liveTokens({ tokens, isMore }: LiveTokens, what = 'live token'): string {
   return isMore ? `at least ${count(tokens, what)}` : count(tokens, what)
+}
+
+/** The same from one page of an account's tokens: counting all of one at work would take long. Pure. */
+export function liveTokensOn({ items, nextCursor }: Listing<LiveToken>): string {
+  if (nextCursor !== null) return `more than ${count(items.length, 'live token')}`
+  const addresses = new Set(items.map(({ clientIp }) => clientIp)).size
+  return items.length === 0
+    ? 'no live tokens'
+    : `${count(items.length, 'live token')} from ${count(addresses, 'address', 'addresses')}`
 }
 
 /** What becomes of them, in a sentence; `none` where there are none. Pure. */

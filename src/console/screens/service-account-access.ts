@@ -15,11 +15,11 @@ import { type Content, type Html, html } from '../html.ts'
 import { readGroups, refusedGift } from '../parts/access.ts'
 import { accountHeader } from '../parts/account-header.ts'
 import { apiDisclosure } from '../parts/api.ts'
+import { effectivePermissionsTable, roleLink } from '../parts/effective-permissions.ts'
 import { faultSummary, form, selectField, submit } from '../parts/form.ts'
 import { linkButton, section } from '../parts/page-header.ts'
-import { pageOf, paging } from '../parts/paging.ts'
+import { pageOf, paging, readAll } from '../parts/paging.ts'
 import { pickValue, readPermissions } from '../parts/permission-picker.ts'
-import { badge, badges } from '../parts/state.ts'
 import { type Column, table } from '../parts/table.ts'
 import { count } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
@@ -28,7 +28,6 @@ import { type Thing, thingValue } from './service-account-take.ts'
 
 /** In place of a group: all of them, also those to come. */
 const ALL_GROUPS = 'all'
-const MAX_ROLES = 200
 
 const ROLE_FIELDS = { role_id: picked(/^role_[0-9a-z]{36}$/, 'Choose a role.') }
 const GROUP_FIELDS = {
@@ -119,7 +118,7 @@ ${drawRoles(visit, draft, known)}
 ${drawDirect(visit, known)}
 ${drawGroups(visit, draft, known)}
 ${drawDelegation(visit, known)}
-${drawEffective(visit, effective, known)}
+${drawEffective(visit, effective)}
 ${apiDisclosure(services.issuer, [
   { title: 'What it may do and why', method: 'GET', path: `${api}/effective-permissions` },
   {
@@ -156,7 +155,7 @@ function drawRoles(visit: OrganizationVisit, draft: Draft, { account, roles, jud
               return {
                 thing: { kind: 'role', id },
                 cells: [
-                  html`<a href="${visit.home}/roles/${id}">${role?.name ?? id}</a>`,
+                  roleLink(visit, { id, name: role?.name ?? id }),
                   html`${role && count(role.permissions.length, 'permission')}${role?.description && html`<span class="muted">: ${role.description}</span>`}`,
                 ],
               }
@@ -309,37 +308,14 @@ ${
   )
 }
 
-function drawEffective(
-  visit: OrganizationVisit,
-  { items, nextCursor }: Listing<ExplainedPermission>,
-  { permissions }: Known,
-): Html {
-  const nameOf = (id: string) =>
-    permissions.find((entry) => entry.resourceServerId === id)?.resourceServerName
-  const isEmpty = items.length === 0 && nextCursor === null
+function drawEffective(visit: OrganizationVisit, { items, nextCursor }: Listing<ExplainedPermission>): Html {
   return section(
     'All that it may do, and why',
-    isEmpty
+    items.length === 0 && nextCursor === null
       ? html`<p class="muted">Nothing yet: give it a role, or a permission of its own. Its tokens would be good for nothing, so it gets none.</p>`
-      : html`${table({
-          label: 'Effective permissions',
-          isAligned: true,
-          columns: [{ title: 'Permission' }, { title: 'At' }, { title: 'Why' }],
-          rows: items.map((entry) => [
-            html`<code>${entry.permission}</code>`,
-            html`<span title="${entry.resourceServerIdentifier}">${nameOf(entry.resourceServerId) ?? entry.resourceServerIdentifier}</span>`,
-            drawReasons(visit, entry),
-          ]),
-        })}
+      : html`${effectivePermissionsTable(visit, items)}
 ${paging(visit, nextCursor)}`,
   )
-}
-
-function drawReasons({ home }: OrganizationVisit, { isDirect, roles }: ExplainedPermission): Html {
-  return badges([
-    ...(isDirect ? [badge('off', 'directly')] : []),
-    ...roles.map(({ id, name }) => html`<a class="badge" href="${home}/roles/${id}">role ${name}</a>`),
-  ])
 }
 
 /** A table of things that can be taken one by one. */
@@ -369,9 +345,8 @@ function giveForm({ path, formToken }: OrganizationVisit, content: Html): Html {
   return html`<div class="give">${form({ action: path, formToken, content })}</div>`
 }
 
-async function readRoles({ services, actor, organization }: OrganizationVisit): Promise<Role[]> {
-  const page = { limit: MAX_ROLES, cursor: undefined }
-  return (await listRoles(services, actor, organization.id, page)).items
+function readRoles({ services, actor, organization }: OrganizationVisit): Promise<Role[]> {
+  return readAll((page) => listRoles(services, actor, organization.id, page))
 }
 
 /** One of a list; what was not offered is a fault, and whether it may be given is for the rule to say. */

@@ -14,6 +14,7 @@ import { apiDisclosure } from '../parts/api.ts'
 import { copyable, shorten } from '../parts/copy.ts'
 import { closedPage, dangerPage } from '../parts/danger.ts'
 import { emptyState } from '../parts/empty.ts'
+import { liveTokensOn } from '../parts/live-tokens.ts'
 import { linkButton } from '../parts/page-header.ts'
 import { pageOf, paging } from '../parts/paging.ts'
 import { badge } from '../parts/state.ts'
@@ -26,13 +27,13 @@ import { accountPath } from './service-account.ts'
 export async function listTokens(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor, organization, home } = visit
   const path = accountPath(visit)
-  const [{ account }, { items, nextCursor }, live] = await Promise.all([
+  const [{ account }, listing] = await Promise.all([
     getServiceAccount(services.db, actor, path),
     list(services, actor, path, pageOf(visit)),
-    getLiveTokenCount(services, actor, path),
   ])
+  const { items, nextCursor } = listing
   const here = `${home}/service-accounts/${account.id}`
-  const canRevoke = may(visit, 'service_accounts:manage') && live.tokens > 0
+  const canRevoke = may(visit, 'service_accounts:manage') && items.length > 0
   const api = `/organizations/${organization.id}/service-accounts/${account.id}/tokens`
   return {
     page: {
@@ -41,7 +42,7 @@ export async function listTokens(visit: OrganizationVisit): Promise<Reply> {
 ${
   items.length === 0
     ? drawEmpty(here)
-    : html`<p class="lead">${count(live.tokens, 'live token')} from ${count(live.addresses, 'address', 'addresses')}.</p>
+    : html`${!visit.query.has('cursor') && html`<p class="lead">It has ${liveTokensOn(listing)}.</p>`}
 ${drawTable(visit, items, here)}`
 }
 ${paging(visit, nextCursor)}

@@ -47,6 +47,21 @@ export function listKeys(
     .execute()
 }
 
+/** What people call these keys of an account, also when they are revoked. */
+export function listKeyNames(
+  db: Kysely<Database>,
+  accountId: string,
+  ids: readonly string[],
+): Promise<{ id: string; name: string }[]> {
+  if (ids.length === 0) return Promise.resolve([])
+  return db
+    .selectFrom('keys')
+    .select(['id', 'name'])
+    .where('accountId', '=', accountId)
+    .where('id', 'in', ids)
+    .execute()
+}
+
 /** How many keys an account has that are not revoked. */
 export async function countKeys(db: Kysely<Database>, accountId: string): Promise<number> {
   const row = await db
