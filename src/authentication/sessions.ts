@@ -5,6 +5,7 @@ import {
   deleteSessionsBefore,
   endSession,
   findLiveSession,
+  findSessionOwner,
   insertSession,
   type SessionRecord,
   touchSession,
@@ -102,6 +103,14 @@ export async function getSession(
   const session = await findSession(services, secret, request)
   if (!session.record.awaitsSecondFactor) return session
   throw new Refusal('second_factor_required', { sessionId: session.record.id })
+}
+
+/** The account whose session that secret is or was: it says nothing about who asks now, and lets nobody in. */
+export async function findAccountOfSession(
+  { db }: Pick<Services, 'db'>,
+  secret: string,
+): Promise<string | undefined> {
+  return SECRET.test(secret) ? findSessionOwner(db, digestSecret(secret)) : undefined
 }
 
 /** The session that waits for the second factor. Throws Refusal `session_missing`. */

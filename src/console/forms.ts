@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Reason, Refusal } from '../errors.ts'
 import type { Form } from '../http/form.ts'
 import { type Explanation, explain } from './refusals.ts'
+import { UNSENT } from './unsent.ts'
 import type { Page, Reply } from './visit.ts'
 
 /** What is wrong with one field. */
@@ -34,12 +35,20 @@ export function freshDraft(initial: Initial = {}): Draft {
   }
 }
 
+/** Of a form that somebody has come back to: it is shown as it was typed, and nothing is done yet. */
+const NOT_SENT_YET: Explanation = {
+  status: 422,
+  title: 'This form has not been sent yet',
+  text: 'You were signed out before it was. Look over what you typed, and send it.',
+}
+
 /** Reads a form by the shape of its fields: what they hold, or the draft that says what to mend. */
 export function readForm<Shape extends z.ZodRawShape>(
   form: Form,
   shape: Shape,
 ): { values: z.infer<z.ZodObject<Shape>> } | { draft: Draft } {
   const given = Object.fromEntries(Object.keys(shape).map((name) => [name, form.get(name) ?? []]))
+  if (form.has(UNSENT)) return { draft: { ...sentDraft(form), problem: NOT_SENT_YET } }
   const read = z.object(shape).safeParse(given)
   if (read.success) return { values: read.data as z.infer<z.ZodObject<Shape>> }
   const faults = read.error.issues.map(({ path, message }) => ({ field: String(path[0]), text: message }))

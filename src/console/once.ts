@@ -5,7 +5,7 @@ import { linkButton, pageHeader } from './parts/page-header.ts'
 import type { Reply, SessionVisit } from './visit.ts'
 
 /** The name under which a form that may be sent once bears what makes it one. */
-const ONCE = 'once'
+export const ONCE = 'once'
 /** How long such a form may stay open before it is sent. */
 const OPEN_SECONDS = 12 * 3_600
 

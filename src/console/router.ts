@@ -7,7 +7,14 @@ import type { ManagementPermission } from '../directory/management-permissions.t
 import { listOrganizations } from '../directory/organizations.ts'
 import { notFound, requireOperator, requireReachable } from '../directory/reach.ts'
 import { Refusal } from '../errors.ts'
-import { type Cookie, formCookie, noticeCookie, openidCookie, sessionCookie } from '../http/cookies.ts'
+import {
+  type Cookie,
+  formCookie,
+  noticeCookie,
+  openidCookie,
+  sessionCookie,
+  unsentCookie,
+} from '../http/cookies.ts'
 import { toRefusal } from '../http/fault.ts'
 import { type Form, parseForm, readBody } from '../http/form.ts'
 import { sendLines } from '../http/lines.ts'
@@ -25,6 +32,7 @@ import { drawPage } from './layout.ts'
 import { problemPage, stepPage } from './parts/plain-pages.ts'
 import { BUG, explain } from './refusals.ts'
 import { ENTRANCE, OWN, PLATFORM, SCREENS, TENANT } from './screens.ts'
+import { createUnsentForms, UNSENT, UNSENT_SECONDS, type UnsentForms } from './unsent.ts'
 import {
   type ConsoleServices,
   type LinesFile,
@@ -60,6 +68,7 @@ type Kit = {
   assets: Assets
   cookies: Record<'session' | 'form' | 'notice' | 'openid', Cookie>
   notices: Seal<string>
+  unsentForms: UnsentForms
 }
 
 /** How a request becomes the visit that a screen takes. */
@@ -84,6 +93,11 @@ export function createConsole(options: ConsoleOptions): Router {
       openid: openidCookie(issuer, OPENID_REQUEST_SECONDS),
     },
     notices: createSeal(options.keyEncryptionKeys, 'console notice'),
+    unsentForms: createUnsentForms({
+      ...options,
+      cookie: unsentCookie(issuer, UNSENT_SECONDS),
+      seal: createSeal(options.keyEncryptionKeys, 'console form'),
+    }),
   }
   const router = Router({ caseSensitive: true, strict: true })
   router.use(pageHeaders)
@@ -154,7 +168,12 @@ async function gatherSession(kit: Kit, req: Request, res: Response): Promise<Ses
   const session = await getSession(kit.services, secret, { requestId, ip, userAgent })
   const { accountId, organizationId } = session.record
   noteFacts(res, { accountId, organizationId })
-  const plain = { ...toVisit(kit, req, res, secret ?? ''), session, actor: session.actor }
+  const plain = {
+    ...toVisit(kit, req, res, secret ?? ''),
+    session,
+    actor: session.actor,
+    unsent: kit.unsentForms.find(req, accountId),
+  }
   const visit = { ...plain, tenants: await listTenants(plain) }
   // For the frame of a page that says why there is no other.
   res.locals.visit = visit
@@ -169,10 +188,27 @@ async function listTenants(visit: Omit<SessionVisit, 'tenants'>): Promise<Sessio
   return items
 }
 
+/** The same, and what was typed is kept for who must sign in again. One's own matters are mostly secrets. */
+const gatherMember: Gather<SessionVisit> = async (kit, req, res) => {
+  try {
+    return await gatherSession(kit, req, res)
+  } catch (error) {
+    if (error instanceof Refusal && error.reason === 'session_missing') await keepUnsent(kit, req, res)
+    throw error
+  }
+}
+
+async function keepUnsent(kit: Kit, req: Request, res: Response): Promise<void> {
+  const secret = kit.cookies.session.read(req)
+  if (req.method !== 'POST' || secret === undefined) return
+  const form = findForm(req, formTokenOf(secret))
+  if (form !== undefined) res.locals.isFormKept = await kit.unsentForms.keep(req, res, secret, form)
+}
+
 /** An operator, on a page of the platform. Throws Refusal `permission_missing` besides. */
 function gatherPlatform(permission: ManagementPermission): Gather<SessionVisit> {
   return async (kit, req, res) => {
-    const visit = await gatherSession(kit, req, res)
+    const visit = await gatherMember(kit, req, res)
     requireOperator(visit.actor)
     requirePermission(visit, permission)
     return visit
@@ -187,7 +223,7 @@ function requirePermission(visit: SessionVisit, permission: ManagementPermission
 /** In an organization that they may see, on a page that they may ask for. */
 function gatherOrganization(permission: ManagementPermission): Gather<OrganizationVisit> {
   return async (kit, req, res) => {
-    const visit = await gatherSession(kit, req, res)
+    const visit = await gatherMember(kit, req, res)
     const organization = await getOrganization(visit)
     const home = `${kit.root}/organizations/${organization.slug}`
     const within = { ...visit, organization, home }
@@ -238,6 +274,16 @@ function toVisit(kit: Kit, req: Request, res: Response, browserSecret: string): 
 
 const NO_FORM: Form = new Map()
 
+/** The form, if it was given to the session that its token is of. Any other one another site could have made. */
+function findForm(req: Request, formToken: string): Form | undefined {
+  try {
+    return readForm(req, formToken)
+  } catch (error) {
+    if (error instanceof Refusal) return undefined
+    throw error
+  }
+}
+
 function readForm(req: Request, formToken: string): Form {
   const form = parseForm(req.get('content-type'), req.body, MAX_FIELDS)
   requireFormToken(form, formToken)
@@ -258,6 +304,7 @@ async function send(
   reply: Exclude<Reply, { file: LinesFile }>,
 ): Promise<void> {
   const { cookies, notices, tarpit } = kit
+  if (reply.unsent === null || visit.form.has(UNSENT)) kit.unsentForms.clear(res)
   if (reply.session === null) cookies.session.clear(res)
   else if (reply.session !== undefined) cookies.session.set(res, reply.session)
   if (reply.openid !== undefined) cookies.openid.set(res, reply.openid)
@@ -313,13 +360,19 @@ function answerProblems(kit: Kit, { onBug }: Pick<ConsoleOptions, 'onBug'>): Err
 /** Who is not signed in is led to where they can, and back afterwards. Answers whether that was it. */
 function leadToSignIn(kit: Kit, req: Request, res: Response, { reason }: Refusal): boolean {
   if (reason !== 'session_missing' && reason !== 'second_factor_required') return false
-  const here = req.method === 'GET' ? req.originalUrl : undefined
-  if (here !== undefined && comesFromElsewhere(req)) {
-    sendPage(kit, res, 200, { visit: undefined }, stepPage('One moment', here))
+  const here = placeOf(kit, req, res)
+  if (comesFromElsewhere(req)) {
+    sendPage(kit, res, 200, { visit: undefined }, stepPage('One moment', req.originalUrl))
     return true
   }
   const where = reason === 'session_missing' ? '/sign-in' : '/sign-in/code'
   const isHome = here === undefined || here === kit.root || here === `${kit.root}/`
   res.redirect(303, kit.root + where + (isHome ? '' : `?${new URLSearchParams({ next: here })}`))
   return true
+}
+
+/** Where somebody goes on who has to sign in first: a form that was kept waits on a page of its own. */
+function placeOf({ root }: Kit, req: Request, res: Response): string | undefined {
+  if (req.method === 'GET') return req.originalUrl
+  return res.locals.isFormKept === true ? `${root}/unsent` : undefined
 }

@@ -136,6 +136,7 @@ import { askToRevoke, askToRotate, revokeSigningKey, rotateSigningKeys } from '.
 import { listSigningKeys, showSigningKey } from './screens/signing-keys.ts'
 import { askForOrganization, beginSingleSignOn } from './screens/single-sign-on.ts'
 import { explainAssertion, showTryIt } from './screens/try-it.ts'
+import { leaveUnsent, showUnsent } from './screens/unsent.ts'
 import type { PlatformScreen, Route, Screen, SessionVisit, Visit } from './visit.ts'
 
 /** Before somebody has signed in. */
@@ -158,6 +159,8 @@ export const ENTRANCE: readonly Route<Visit>[] = [
 export const OWN: readonly Route<SessionVisit>[] = [
   ['GET', '/', goHome],
   ['POST', '/sign-out', signOut],
+  ['GET', '/unsent', showUnsent],
+  ['POST', '/unsent', leaveUnsent],
   ['GET', '/security', showSecurity],
   ['POST', '/security/sessions/end-others', endOtherSessions],
   ['POST', '/security/sessions/:ses/end', endSession],

@@ -9,6 +9,7 @@ import type { DirectoryServices, RotationServices, SealingServices } from '../di
 import type { Refusal } from '../errors.ts'
 import type { Form } from '../http/form.ts'
 import type { Html } from './html.ts'
+import type { Unsent } from './unsent.ts'
 
 export type ConsoleServices = AuthenticationServices &
   DirectoryServices &
@@ -46,6 +47,8 @@ export type SessionVisit = Visit & {
   actor: Actor
   /** The newest organizations, for operators who may see them all; undefined for everybody else. */
   tenants: readonly OrganizationRow[] | undefined
+  /** What they had typed before they had to sign in again. */
+  unsent: Unsent | undefined
 }
 
 /** The same, in an organization that they may see. */
@@ -65,8 +68,8 @@ export type Page = {
   onward?: string
 }
 
-/** What a browser is given to keep: a new session, or none any more (null); a sign-in begun elsewhere. */
-type Kept = { session?: string | null; openid?: string }
+/** What a browser is given to keep: a new session, or none any more (null); a sign-in begun elsewhere; no form that was not sent (null). */
+type Kept = { session?: string | null; openid?: string; unsent?: null }
 
 /**
  * What a screen answers: a page (422 for a form that has faults; `refusal` is for the log), or where to go after a

@@ -33,6 +33,11 @@ export function noticeCookie(issuer: string, maxAgeSeconds: number): Cookie {
   return createCookie(issuer, 'countersign-notice', { sameSite: 'strict', maxAge: maxAgeSeconds * 1000 })
 }
 
+/** A form that came after its session had ended, sealed: until its person has signed in again. */
+export function unsentCookie(issuer: string, maxAgeSeconds: number): Cookie {
+  return createCookie(issuer, 'countersign-unsent', { sameSite: 'strict', maxAge: maxAgeSeconds * 1000 })
+}
+
 /**
  * On https with the prefix `__Host-` (RFC 6265bis §4.1.3.2): only this host, and only over TLS, can have set it, so
  * no neighbouring host can plant a cookie of its own.

@@ -73,6 +73,7 @@ async function draw({ services, root, formToken }: Visit, draft: Draft, next: st
   return {
     title: 'Sign in',
     content: html`<h1>Sign in</h1>
+${next === `${root}/unsent` && html`<p class="purpose">You were signed out before your form was sent, and nothing was changed. Sign in to go on with what you typed.</p>`}
 ${faultSummary(draft)}
 ${form({
   action: `${root}/sign-in`,

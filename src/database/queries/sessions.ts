@@ -72,6 +72,16 @@ export function findLiveSession(
     .executeTakeFirst()
 }
 
+/** Whose session that is or was, whether it lives or not. */
+export async function findSessionOwner(db: Kysely<Database>, digest: Buffer): Promise<string | undefined> {
+  const session = await db
+    .selectFrom('sessions')
+    .select('accountId')
+    .where('digest', '=', digest)
+    .executeTakeFirst()
+  return session?.accountId
+}
+
 /** An administrator's live sessions. */
 export function listLiveSessions(
   db: Kysely<Database>,
