@@ -219,7 +219,9 @@ describe('every form of the console', () => {
     for (const { page, action } of withFields) {
       const { status, text } = await operator.post(action, { unsent: '1' })
       expect({ page, action, status }).toEqual({ page, action, status: 422 })
-      expect({ page, action, isTold: text.includes('This form has not been sent yet') }).toMatchObject({ isTold: true })
+      expect({ page, action, isTold: text.includes('This form has not been sent yet') }).toMatchObject({
+        isTold: true,
+      })
     }
   })
 })

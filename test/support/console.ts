@@ -44,7 +44,7 @@ export async function launchChromium(): Promise<Browser> {
 /** A browser profile of its own. Without JavaScript where `hasJavaScript` is false. */
 export async function createPerson(
   browser: Browser,
-  server: TestServer,
+  server: Pick<TestServer, 'issuer'>,
   options: { hasJavaScript?: boolean } = {},
 ): Promise<Person> {
   const context = await browser.newContext({
