@@ -3,13 +3,13 @@ import express, { type ErrorRequestHandler } from 'express'
 import type { Logger } from 'pino'
 import { createCallerVerifier, createClientVerifier } from './assertion/client.ts'
 import { createGrantVerifier } from './assertion/grant.ts'
-import { createAssertionVerifier } from './assertion/verify.ts'
+import { createAssertionVerifier, type VerifyAssertion } from './assertion/verify.ts'
 import { createOpenidProviders } from './authentication/openid-provider.ts'
 import { createPasswordHasher } from './authentication/password.ts'
 import { createSignInThrottle } from './authentication/sign-in-throttle.ts'
 import type { Clock } from './clock.ts'
 import { createConsole } from './console/router.ts'
-import { type BatchOptions, createBatch } from './database/batch.ts'
+import { createBatch } from './database/batch.ts'
 import type { DatabaseConnection } from './database/connect.ts'
 import { readSchemaState } from './database/migrate.ts'
 import { type ApiTokenLookup, findApiTokens } from './database/queries/api-tokens.ts'
@@ -60,6 +60,7 @@ import {
 import { noStore } from './oauth/wire.ts'
 import type { Metrics } from './observability/metrics.ts'
 import { createObserver } from './observability/observe.ts'
+import type { Traced } from './observability/tracing.ts'
 import { thumbprintOfCertificate } from './possession/client-certificate.ts'
 import { createNonces, type NoncePurpose } from './possession/nonces.ts'
 import { createProofVerifier } from './possession/proof.ts'
@@ -89,6 +90,8 @@ export type AppOptions = {
   metrics: Metrics
   /** When the database was last put back from a backup, in milliseconds. */
   lastRestoration: () => number | undefined
+  /** Shows tasks in traces; absent where there are none. */
+  traced?: Traced
   /** Whether the server has begun to stop: it then says that it is not ready. */
   isDraining: () => boolean
   /** Takes what is to be done once the last request is answered. */
@@ -113,56 +116,48 @@ export function createApp(options: AppOptions): RequestListener {
   const { connection, clock, keyRing, keyEncryptionKeys, metrics, issuer } = options
   const endpoints = toEndpoints(issuer)
   const basePath = new URL(issuer).pathname.replace(/\/$/, '')
-  const batching = (name: Parameters<Metrics['batch']>[0]): BatchOptions => ({
-    ...BATCH_LIMITS,
-    onBatch: (size) => metrics.batch(name, size),
-  })
+  const traced: Traced = options.traced ?? ((_name, task) => task)
+  const batched = <Item, Outcome>(
+    name: Parameters<Metrics['batch']>[0],
+    run: (items: readonly Item[]) => Promise<readonly Outcome[]>,
+  ) =>
+    traced(
+      `database ${name}`,
+      createBatch(run, { ...BATCH_LIMITS, onBatch: (size) => metrics.batch(name, size) }),
+    )
 
-  const findIssuer = createBatch(
-    (lookups: readonly IssuerLookup[]) => findIssuers(connection.pool, lookups),
-    batching('find_issuers'),
+  const findIssuer = batched('find_issuers', (lookups: readonly IssuerLookup[]) =>
+    findIssuers(connection.pool, lookups),
   )
-  const recordGrant = createBatch(
-    (grants: readonly NewGrantRecord[]) => recordGrants(connection.pool, clock.now(), grants),
-    batching('record_grants'),
+  const recordGrant = batched('record_grants', (grants: readonly NewGrantRecord[]) =>
+    recordGrants(connection.pool, clock.now(), grants),
   )
-  const findMembership = createBatch(
-    (accountIds: readonly string[]) => findMemberships(connection.pool, accountIds, MAX_GROUPS + 1),
-    batching('find_memberships'),
+  const findMembership = batched('find_memberships', (accountIds: readonly string[]) =>
+    findMemberships(connection.pool, accountIds, MAX_GROUPS + 1),
   )
-  const findToken = createBatch(
-    (lookups: readonly TokenLookup[]) => findTokens(connection.pool, clock.now(), lookups),
-    batching('find_tokens'),
+  const findToken = batched('find_tokens', (lookups: readonly TokenLookup[]) =>
+    findTokens(connection.pool, clock.now(), lookups),
   )
-  const findApiToken = createBatch(
-    (lookups: readonly ApiTokenLookup[]) => findApiTokens(connection.pool, clock.now(), lookups),
-    batching('find_api_tokens'),
+  const findApiToken = batched('find_api_tokens', (lookups: readonly ApiTokenLookup[]) =>
+    findApiTokens(connection.pool, clock.now(), lookups),
   )
-  const findCallerKeys = createBatch(
-    (lookups: readonly CallerLookup[]) => findCallers(connection.pool, lookups),
-    batching('find_caller_keys'),
+  const findCallerKeys = batched('find_caller_keys', (lookups: readonly CallerLookup[]) =>
+    findCallers(connection.pool, lookups),
   )
-  const claimAccountJti = createBatch(
-    (uses: readonly AccountJtiUse[]) => claimAccountJtis(connection.pool, clock.now(), uses),
-    batching('claim_account_jtis'),
+  const claimAccountJti = batched('claim_account_jtis', (uses: readonly AccountJtiUse[]) =>
+    claimAccountJtis(connection.pool, clock.now(), uses),
   )
-  const claimCallerJti = createBatch(
-    (uses: readonly CallerJtiUse[]) => claimCallerJtis(connection.pool, clock.now(), uses),
-    batching('claim_caller_jtis'),
+  const claimCallerJti = batched('claim_caller_jtis', (uses: readonly CallerJtiUse[]) =>
+    claimCallerJtis(connection.pool, clock.now(), uses),
   )
-  const findAnswerAlgorithm = createBatch(
-    (ids: readonly string[]) => findAnswerAlgorithms(connection.pool, ids),
-    batching('find_answer_algorithms'),
+  const findAnswerAlgorithm = batched('find_answer_algorithms', (ids: readonly string[]) =>
+    findAnswerAlgorithms(connection.pool, ids),
   )
-  const findCaller = createBatch(
-    (lookups: readonly SecretLookup[]) => findIntrospectionCallers(connection.pool, lookups),
-    batching('find_callers'),
+  const findCaller = batched('find_callers', (lookups: readonly SecretLookup[]) =>
+    findIntrospectionCallers(connection.pool, lookups),
   )
 
-  const claimUse = createBatch(
-    (uses: readonly JtiUse[]) => claimJtis(connection.pool, uses),
-    batching('claim_jtis'),
-  )
+  const claimUse = batched('claim_jtis', (uses: readonly JtiUse[]) => claimJtis(connection.pool, uses))
 
   const locateToken = createTokenLocator({ issuer, keyRing, clock, findToken })
   const inspectToken = createTokenInspector({ clock, locateToken })
@@ -187,7 +182,10 @@ export function createApp(options: AppOptions): RequestListener {
     return trail
   }
 
-  const verifyAssertion = createAssertionVerifier(clock, options.lastRestoration)
+  const verifyAssertion = traced(
+    'assertion',
+    createAssertionVerifier(clock, options.lastRestoration),
+  ) as VerifyAssertion
   const oauth: OAuthServices = {
     issuer,
     endpoints,

@@ -162,6 +162,14 @@ function sources(flags: Environment): { origin: Origin; values: Record<string, s
   ]
 }
 
+/** Whether traces are to be sent, by the standard variables of OpenTelemetry, which its SDK reads itself. */
+export function isTracingAsked(): boolean {
+  const { OTEL_SDK_DISABLED, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT } = process.env
+  return (
+    OTEL_SDK_DISABLED !== 'true' && Boolean(OTEL_EXPORTER_OTLP_ENDPOINT || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)
+  )
+}
+
 /** The flags that Node.js itself was started with, by command line or `NODE_OPTIONS`. */
 export function readNodeFlags(): string[] {
   return [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)].filter((flag) => flag !== '')

@@ -1,8 +1,9 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
+import manifest from '../package.json' with { type: 'json' }
 import { createApp } from './app.ts'
 import { type Clock, repeat } from './clock.ts'
-import type { Config } from './config.ts'
+import { type Config, isTracingAsked } from './config.ts'
 import { openDatabase, prepareSchema } from './database/open.ts'
 import { startPartitionMaintenance } from './database/partition-maintenance.ts'
 import { retentionOf } from './database/partitions.ts'
@@ -23,6 +24,7 @@ import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
 import { createTarpit } from './http/tarpit.ts'
 import { createMetrics, type Metrics, serveMetrics } from './observability/metrics.ts'
+import { startTracing } from './observability/tracing.ts'
 import { loadKeyEncryptionKeys } from './signing/key-encryption-keys.ts'
 import { openKeyRing, type PublishedKey } from './signing/key-ring.ts'
 import { observeActive, RELOAD_SECONDS } from './signing/lifecycle.ts'
@@ -115,6 +117,14 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   if (config.metricsPort !== undefined)
     starting.defer(await startMetrics(metrics, config.host, config.metricsPort))
 
+  const tracing = isTracingAsked()
+    ? await startTracing({
+        version: manifest.version,
+        basePath: new URL(config.issuer).pathname.replace(/\/$/, ''),
+      })
+    : undefined
+  if (tracing !== undefined) starting.defer(() => tracing.close().catch(() => undefined))
+
   let isDraining = false
   const app = createApp({
     issuer: config.issuer,
@@ -127,13 +137,14 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     clock,
     logger,
     metrics,
+    ...(tracing && { traced: tracing.traced }),
     isDraining: () => isDraining,
     lastRestoration: restorations.last,
     atStop: (task) => starting.defer(task),
     tarpit: createTarpit(),
     validateResponses: options.validateResponses,
   })
-  const listener = await listen(app, config)
+  const listener = await listen(tracing?.handle(app) ?? app, config)
   starting.defer(() => {
     isDraining = true
     return listener.drain()

@@ -40,6 +40,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   uqr: ['console'],
   pino: ['observability', 'app', 'server'],
   'prom-client': ['observability'],
+  '@opentelemetry/api': ['observability'],
   commander: ['main', 'cli'],
 }
 

@@ -77,6 +77,7 @@ function statusOf(res: Answer): number | 'aborted' {
   return res.writableFinished ? res.statusCode : 'aborted'
 }
 
-function nameEndpoint(path: string): EndpointName {
+/** What the metrics call the endpoint at a path below the issuer's own. */
+export function nameEndpoint(path: string): EndpointName {
   return ENDPOINTS.find(([pattern]) => pattern.test(path))?.[1] ?? 'other'
 }
