@@ -78,7 +78,7 @@ const spans = () =>
   received.flatMap(({ resourceSpans }) =>
     resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans)),
   )
-const valueOf = (list: Span['attributes'], name: string) => {
+const readAttribute = (list: Span['attributes'], name: string) => {
   const value = list.find(({ key }) => key === name)?.value
   return value?.stringValue ?? value?.intValue
 }
@@ -87,13 +87,15 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT, a collector is sent', () => {
   test('by OTLP over HTTP, under the name of the service and what the environment adds', () => {
     expect(new Set(paths)).toEqual(new Set(['/v1/traces']))
     const attributes = received[0]?.resourceSpans[0]?.resource.attributes ?? []
-    expect(valueOf(attributes, 'service.name')).toBe('countersign')
-    expect(valueOf(attributes, 'deployment.environment')).toBe('test')
+    expect(readAttribute(attributes, 'service.name')).toBe('countersign')
+    expect(readAttribute(attributes, 'deployment.environment')).toBe('test')
   })
 
   test('of a token its request, the judging of its assertion and what waited for the database, in one trace', () => {
     const issued = spans().filter(({ name }) => name === 'POST token')
-    const request = issued.find(({ attributes }) => valueOf(attributes, 'http.response.status_code') === 200)
+    const request = issued.find(
+      ({ attributes }) => readAttribute(attributes, 'http.response.status_code') === 200,
+    )
     const trace = spans().filter(({ traceId }) => traceId === request?.traceId)
     expect(trace.map(({ name }) => name).sort()).toEqual([
       'POST token',
@@ -116,7 +118,7 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT, a collector is sent', () => {
 
   test('a new trace where that is none, and nothing that its caller does not sample', () => {
     const refused = spans().find(
-      ({ attributes }) => valueOf(attributes, 'countersign.reason') === 'grant_type_unsupported',
+      ({ attributes }) => readAttribute(attributes, 'countersign.reason') === 'grant_type_unsupported',
     )
     expect(refused).toMatchObject({ name: 'POST token', traceId: expect.not.stringMatching(/^0+$/) })
     expect(refused?.parentSpanId ?? '').toBe('')
@@ -124,7 +126,7 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT, a collector is sent', () => {
   })
 
   test('under the id that stands in the log, and no secret', () => {
-    const ids = spans().flatMap(({ attributes }) => valueOf(attributes, 'countersign.request_id') ?? [])
+    const ids = spans().flatMap(({ attributes }) => readAttribute(attributes, 'countersign.request_id') ?? [])
     expect(ids.length).toBeGreaterThanOrEqual(3)
     expect(ids.filter((id) => !server.stdout().includes(String(id)))).toEqual([])
     expect(bodies.join('')).not.toMatch(/in-the-query|eyJ[\w-]+\.|cs[eikst]_[\w-]{43}/)
