@@ -1,11 +1,11 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { prepareAssertions } from './assertions.ts'
 import { startCountersign, type TokenKind } from './countersign.ts'
 import { measure, type Sample } from './measure.ts'
-import { toMarkdown, toTable } from './report.ts'
+import { toTable, withFigures } from './report.ts'
 import { listScenarios, type Scenario } from './scenarios.ts'
 import { startComparedServers } from './servers.ts'
 
@@ -21,7 +21,7 @@ const { values: flags } = parseArgs({
     only: { type: 'string', default: '' },
     /** A folder for a CPU profile of Countersign, to be opened in a browser's developer tools. */
     profile: { type: 'string' },
-    /** Also writes docs/performance.md. */
+    /** Also writes the figures into docs/performance.md. */
     page: { type: 'boolean', default: false },
   },
 })
@@ -46,7 +46,7 @@ const scenarios = listScenarios(countersign, compared).filter(({ id }) => new Re
 const samples = await run(scenarios)
 await writeFile(flags.json, `${JSON.stringify({ at: new Date().toISOString(), flags, samples }, null, 1)}\n`)
 console.log(toTable(samples))
-if (flags.page) await writeFile(PAGE, toMarkdown(samples))
+if (flags.page) await writeFile(PAGE, withFigures(await readFile(PAGE, 'utf8'), samples, flags))
 
 /** Round by round, and within a round all scenarios one after the other: what drifts, drifts for all. */
 async function run(scenarios: readonly Scenario[]): Promise<Sample[]> {

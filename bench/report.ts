@@ -53,13 +53,28 @@ export function toTable(samples: readonly Sample[]): string {
   return `${render(HEADINGS, toLines(samples).map(toCells), false)}\n\n${render(GOAL_HEADINGS, toGoals(samples), false)}`
 }
 
-/** The page docs/performance.md, with the machine and the versions. */
-export function toMarkdown(samples: readonly Sample[]): string {
-  return `${render(GOAL_HEADINGS, toGoals(samples), true)}\n\n${render(HEADINGS, toLines(samples).map(toCells), true)}\n`
+const FIGURES = /(<!-- figures: [^>]*-->\n)[\s\S]*(<!-- end of the figures -->)/
+
+/**
+ * The page docs/performance.md with these figures in place of those that stand between its marks; what is written
+ * around them stays. Throws when it has no marks.
+ */
+export function withFigures(
+  page: string,
+  samples: readonly Sample[],
+  { rounds, requests }: { rounds: string; requests: string },
+): string {
+  if (!FIGURES.test(page)) throw new Error('docs/performance.md has no marks for the figures')
+  const figures = [
+    `Measured on ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${rounds} rounds of ${requests} requests.`,
+    render(GOAL_HEADINGS, toGoals(samples), true),
+    render(HEADINGS, toLines(samples).map(toCells), true),
+  ]
+  return page.replace(FIGURES, (_all, start, end) => `${start}\n${figures.join('\n\n')}\n\n${end}`)
 }
 
 /** What was measured on. */
-export function describeMachine(): string {
+function describeMachine(): string {
   const versions = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8')).packages
   const version = (name: string) => `${name} ${versions[`node_modules/${name}`].version}`
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()

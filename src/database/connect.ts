@@ -66,13 +66,30 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MILLISECONDS = 5_000
 const SESSION_OPTIONS =
   '-c jit=off -c default_transaction_isolation=read\\ committed -c datestyle=ISO -c synchronous_commit=on'
 
+/**
+ * A batched statement looks a few rows up by their keys, in tables of any size: each by an index, in the order of the
+ * look-ups, is the one plan that stays right. The planner may not choose another because a table is small or
+ * was never analyzed, since that plan would be kept while the table grows (docs/decisions/0029-one-plan.md). It is
+ * made once for each connection: making it takes ten times as long as running it.
+ */
+const BATCH_SETTINGS = `
+  set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off;
+  set enable_mergejoin = off`
+
 /** Opens the pools. Does not connect yet: the first query does, and says what is wrong. */
 export function connectDatabase(address: DatabaseAddress, options: PoolOptions): DatabaseConnection {
   // Batches take one connection for each kind of statement at most, and most of the time one or two.
   const forBatches = Math.max(1, Math.floor(options.maxConnections / 2))
   // One notion of where the writer is, for both.
-  const target = 'hosts' in address ? followWriter(withSessionOptions(address.hosts)) : address
-  const pool = openPool(target, forBatches, PATIENCE_OF_BATCHES, options)
+  const target: pg.PoolConfig = 'hosts' in address ? followWriter(withSessionOptions(address.hosts)) : address
+  const batched = {
+    ...target,
+    onConnect: async (client: pg.ClientBase) => {
+      await target.onConnect?.(client)
+      await client.query(BATCH_SETTINGS)
+    },
+  }
+  const pool = openPool(batched, forBatches, PATIENCE_OF_BATCHES, options)
   const others = openPool(target, Math.max(1, options.maxConnections - forBatches), PATIENCE, options)
   const db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool: others }),

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import type pg from 'pg'
+import pg from 'pg'
 import { connectDatabase, type DatabaseConnection } from '../../src/database/connect.ts'
 import { preparePartitions } from '../../src/database/partitions.ts'
 import { findApiTokens } from '../../src/database/queries/api-tokens.ts'
-import { findTokens } from '../../src/database/queries/grant-records.ts'
+import { findTokens, type NewGrantRecord, recordGrants } from '../../src/database/queries/grant-records.ts'
 import { findMemberships } from '../../src/database/queries/groups.ts'
 import { findIntrospectionCallers } from '../../src/database/queries/introspection-callers.ts'
 import { findIssuers } from '../../src/database/queries/issuers.ts'
@@ -37,13 +37,23 @@ beforeAll(async () => {
   for (const [, run] of QUERIES) {
     for (let time = 0; time < 10; time++) await run(client as never, 1)
   }
-  await client.query(SEED)
+  // Records nothing: there is no such account yet.
+  for (let time = 0; time < 10; time++) await recordGrants(client as never, NOW, [GRANT])
+  await seed()
 })
 afterAll(async () => {
   client.release()
   await connection.close()
   await database.drop()
 })
+
+/** Without the limits of time that batched statements have. */
+async function seed(): Promise<void> {
+  const seeder = new pg.Client(database.address)
+  await seeder.connect()
+  await seeder.query(SEED)
+  await seeder.end()
+}
 
 /** As in the first minute of an installation, and of each partition, before PostgreSQL comes to look at it. */
 const WITHOUT_STATISTICS = `
@@ -89,6 +99,28 @@ const SEED = `
     select 'acc_1', 'tok_' || t, now(), 'j' || t, 'org_1', 'key_1', 'rs_1', 'acc_1', 'p1', 'opaque',
            convert_to('digest ' || t, 'UTF8'), 0, now(), now() + interval '15 minutes', 'r'
     from generate_series(1, 5000) t;`
+
+const GRANT: NewGrantRecord = {
+  id: '',
+  accountId: 'acc_1',
+  keyId: 'key_1',
+  jti: null,
+  assertionExpiresAt: NOW,
+  resourceServerId: 'rs_1',
+  subject: 'acc_1',
+  scope: 'p1',
+  tokenFormat: 'jwt',
+  tokenDigest: null,
+  issuedAt: NOW,
+  expiresAt: NOW + 900_000,
+  clientIp: null,
+  userAgent: null,
+  requestId: 'req_1',
+  quota: null,
+  confirmation: null,
+  proof: null,
+  signingAlgorithm: 'ES256',
+}
 
 type Statement = { name: string; text: string; values: unknown[] }
 
@@ -178,6 +210,21 @@ test.each(QUERIES)(
     expect(scansOf(await client.query(`explain (analyze, format json) ${execute}`))).toEqual([])
   },
 )
+
+test('a grant is recorded by looking its key, account and organization up', async () => {
+  const record = (id: string) =>
+    recordGrants(client as never, NOW, [{ ...GRANT, id, jti: id, signingAlgorithm: 'ES256' }])
+  await client.query('begin')
+  expect(await record('tok_recorded')).toMatchObject([{ outcome: 'recorded' }])
+  const { rows } = await client.query(
+    `select relname, seq_tup_read::int as scanned, idx_tup_fetch::int as fetched from pg_stat_xact_user_tables
+     where relname in ('keys', 'accounts', 'organizations')`,
+  )
+  await client.query('commit')
+  expect(rows).toHaveLength(3)
+  for (const row of rows)
+    expect({ ...row, few: row.scanned + row.fetched <= FEW_ROWS }).toMatchObject({ few: true })
+})
 
 test.each(QUERIES)('a batch of %s reads no table whole that grows with the accounts', async (_what, run) => {
   await client.query('analyze')

@@ -72,10 +72,10 @@ const RECORD_GRANTS = `
     from record_grants($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                        $18, $19, $20, $21)
   )
-  select r.id, r.outcome, r.used, s.id as signing_key_id
-  from recorded r
-  join unnest($2::text[], $22::text[]) as asked (id, algorithm) on asked.id = r.id
-  left join active_signing_keys((select count(*) from recorded)) s on s.algorithm = asked.algorithm`
+  select r.id, r.outcome, r.used,
+         (select json_object_agg(s.algorithm, s.id)::text
+          from active_signing_keys((select count(*) from recorded)) s) as signing_keys
+  from recorded r`
 
 /**
  * Records a batch of grants and claims their `jti`s and proofs in one atomic statement (`record_grants`). When this
@@ -111,22 +111,30 @@ export async function recordGrants(
       grants.map((grant) => grant.proof?.owner ?? null),
       grants.map((grant) => grant.proof?.digest ?? null),
       grants.map((grant) => grant.proof && iso(grant.proof.expiresAt)),
-      grants.map((grant) => grant.signingAlgorithm),
     ],
   })
-  const outcomes = new Map(rows.map((row) => [row.id, toOutcome(row)]))
-  return grants.map((grant) => outcomes.get(grant.id) ?? { outcome: 'ended', used: null, signingKeyId: null })
+  const outcomes = new Map(rows.map((row) => [row.id, row]))
+  const signingKeys: SigningKeyIds = JSON.parse(rows[0]?.signing_keys ?? '{}')
+  return grants.map((grant) => toOutcome(grant, outcomes.get(grant.id), signingKeys))
 }
+
+type SigningKeyIds = { [algorithm in SigningAlgorithm]?: string }
 
 type RecordedRow = {
   id: string
   outcome: GrantOutcome['outcome']
   used: number | null
-  signing_key_id: string | null
+  /** Those that are active, in JSON: the same text in every row. */
+  signing_keys: string | null
 }
 
-function toOutcome({ outcome, used, signing_key_id }: RecordedRow): GrantOutcome {
-  return { outcome, used, signingKeyId: signing_key_id }
+function toOutcome(
+  { signingAlgorithm }: NewGrantRecord,
+  row: RecordedRow | undefined,
+  signingKeys: SigningKeyIds,
+): GrantOutcome {
+  const signingKeyId = signingAlgorithm === null ? null : (signingKeys[signingAlgorithm] ?? null)
+  return { outcome: row?.outcome ?? 'ended', used: row?.used ?? null, signingKeyId }
 }
 
 /** A token as the database knows it now: the record and the state of all that it hangs on. */
