@@ -1,7 +1,6 @@
 import { getOrganizationUse } from '../../directory/organization-use.ts'
 import { deleteOrganization as end, updateOrganization } from '../../directory/organizations.ts'
-import { findOne } from '../../http/form.ts'
-import { type Draft, freshDraft, refused, refusedDraft, withFault } from '../forms.ts'
+import { type Draft, freshDraft, line, readForm, refused, refusedDraft, withFault } from '../forms.ts'
 import { html } from '../html.ts'
 import { dangerPage } from '../parts/danger.ts'
 import { textField } from '../parts/form.ts'
@@ -67,7 +66,9 @@ export async function askToDeleteOrganization(visit: OrganizationVisit): Promise
 /** Ends an organization with everything in it, once its short name was typed. */
 export async function deleteOrganization(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor, organization, root, form } = visit
-  const typed = (findOne(form, 'confirmation') ?? '').trim()
+  const read = readForm(form, { confirmation: line({ max: 63 }) })
+  if ('draft' in read) return refused(await drawDelete(visit, read.draft), read.draft)
+  const typed = read.values.confirmation
   if (typed !== organization.slug) {
     const draft = withFault(form, {
       field: 'confirmation',
