@@ -82,3 +82,11 @@ function cutRegion(program: string, name: string): string {
     .map((line) => /^\s*/.exec(line)?.[0].length ?? 0)
   return region.map((line) => line.slice(Math.min(...indents))).join('\n')
 }
+
+test('every decision has a number of its own, in its name and in its title, and none is left out', () => {
+  const decisions = globSync('docs/decisions/*.md').sort()
+  const numbers = decisions.map((file) => Number(file.slice('docs/decisions/'.length).slice(0, 4)))
+  expect(numbers).toEqual(decisions.map((_, index) => index + 1))
+  const titles = decisions.map((file) => Number(/^# (\d+)\. /.exec(readFileSync(file, 'utf8'))?.[1]))
+  expect(titles).toEqual(numbers)
+})
