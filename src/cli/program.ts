@@ -101,6 +101,12 @@ export function createProgram(): Command {
     .addHelpText('after', example('doctor --backup /var/backups/countersign'))
     .action(async (options) => (await import('./doctor.ts')).doctor(options))
 
+  withConfigurationFlags(program.command('distribute'))
+    .description('Print the statements that distribute the schema over several database servers with Citus.')
+    .requiredOption('--dry-run', 'print them; running them is for whoever runs the database')
+    .addHelpText('after', example('distribute --dry-run | psql "$DATABASE_URL"'))
+    .action(async (options) => (await import('./distribute.ts')).distribute(options))
+
   withConfigurationFlags(program.command('demo'))
     .description('Walk through the whole story over HTTP, with the running server or one that it starts.')
     .addHelpText('after', example('demo'))
