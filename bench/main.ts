@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { prepareAssertions } from './assertions.ts'
 import { startCountersign, type TokenKind } from './countersign.ts'
+import { measureFootprint } from './footprint.ts'
 import { measure, type Sample } from './measure.ts'
-import { toTable, withFigures } from './report.ts'
+import { toSentence, toTable, withFigures } from './report.ts'
 import { listScenarios, type Scenario } from './scenarios.ts'
 import { startComparedServers } from './servers.ts'
 
@@ -46,7 +47,10 @@ const scenarios = listScenarios(countersign, compared).filter(({ id }) => new Re
 const samples = await run(scenarios)
 await writeFile(flags.json, `${JSON.stringify({ at: new Date().toISOString(), flags, samples }, null, 1)}\n`)
 console.log(toTable(samples))
-if (flags.page) await writeFile(PAGE, withFigures(await readFile(PAGE, 'utf8'), samples, flags))
+const footprint = await measureFootprint(countersign)
+console.log(toSentence(footprint))
+if (flags.page)
+  await writeFile(PAGE, withFigures(await readFile(PAGE, 'utf8'), { samples, footprint, flags }))
 
 /** Round by round, and within a round all scenarios one after the other: what drifts, drifts for all. */
 async function run(scenarios: readonly Scenario[]): Promise<Sample[]> {

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
+import type { Footprint } from './footprint.ts'
 import { median, type Sample } from './measure.ts'
 
 type Line = {
@@ -61,16 +62,27 @@ const FIGURES = /(<!-- figures: [^>]*-->\n)[\s\S]*(<!-- end of the figures -->)/
  */
 export function withFigures(
   page: string,
-  samples: readonly Sample[],
-  { rounds, requests }: { rounds: string; requests: string },
+  found: { samples: readonly Sample[]; footprint: Footprint; flags: { rounds: string; requests: string } },
 ): string {
+  const { samples, footprint } = found
+  const { rounds, requests } = found.flags
   if (!FIGURES.test(page)) throw new Error('docs/performance.md has no marks for the figures')
   const figures = [
     `Measured on ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${rounds} rounds of ${requests} requests.`,
     render(GOAL_HEADINGS, toGoals(samples), true),
     render(HEADINGS, toLines(samples).map(toCells), true),
+    toSentence(footprint),
   ]
   return page.replace(FIGURES, (_all, start, end) => `${start}\n${figures.join('\n\n')}\n\n${end}`)
+}
+
+/** What a token leaves behind. */
+export function toSentence({ tokens, recordBytes, indexBytes, walBytes }: Footprint): string {
+  const bytes = (value: number) => Math.round(value).toLocaleString('en')
+  return (
+    `Over ${bytes(tokens)} tokens, each left ${bytes(recordBytes)} bytes in the table of grant records, ${bytes(indexBytes)} in its ` +
+    `indexes, and ${bytes(walBytes)} in the write-ahead log.`
+  )
 }
 
 /** What was measured on. */
