@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import express, { type ErrorRequestHandler, type Express } from 'express'
 import { middleware } from 'express-openapi-validator'
 import request from 'supertest'
-import { parse } from 'yaml'
+import { parseYaml } from './support/yaml.ts'
 
 type Json = Record<string, unknown>
 type Media = { schema?: Json; example?: unknown; examples?: Record<string, { value: unknown }> }
@@ -235,7 +235,7 @@ function createValidatingApp(options: { validateRequests?: boolean; validateResp
 }
 
 function readContract(): Contract {
-  return parse(readFileSync('openapi.yaml', 'utf8')) as Contract
+  return parseYaml(readFileSync('openapi.yaml', 'utf8')) as Contract
 }
 
 function resolve(answer: Answer): Answer {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { type RequestHandler, Router } from 'express'
-import { parse } from 'yaml'
+import { load } from 'js-yaml'
 import { contractPath } from './contract.ts'
 import { allowOnly } from './methods.ts'
 
@@ -36,7 +36,7 @@ const PACKAGED_EXPLORER = 'openapi-explorer/dist/browser/openapi-explorer.min.js
  */
 export function createReferencePage(): Router {
   const yaml = readFileSync(contractPath(), 'utf8')
-  const contract = parse(yaml) as Contract
+  const contract = load(yaml) as Contract
   const files: Record<string, [type: string, body: string]> = {
     '/docs': ['text/html', PAGE],
     '/docs/problems': ['text/html', drawProblems(contract['x-problems'])],

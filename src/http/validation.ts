@@ -1,12 +1,10 @@
-import { readFileSync } from 'node:fs'
 import type { Request, RequestHandler, Response } from 'express'
 import { error, middleware } from 'express-openapi-validator'
-import { parse } from 'yaml'
 import { Refusal } from '../errors.ts'
-import { contractPath } from './contract.ts'
+import { readContract } from './contract.ts'
 import { toFaults, toQueryHint, type Violation } from './violations.ts'
 
-type Contract = Exclude<Parameters<typeof middleware>[0]['apiSpec'], string>
+type ApiSpec = Exclude<Parameters<typeof middleware>[0]['apiSpec'], string>
 
 /**
  * Holds requests to openapi.yaml, and in the tests the answers as well: types, lengths, unknown members. Query
@@ -22,7 +20,7 @@ export function createValidation(options: {
   validateResponses: boolean
 }): RequestHandler {
   const handlers = middleware({
-    apiSpec: readContract(options),
+    apiSpec: toApiSpec(options),
     // All errors of one body in one answer; 64 KiB bound the work.
     validateRequests: { allErrors: true, coerceTypes: false, discriminator: true },
     validateResponses: options.validateResponses,
@@ -43,6 +41,12 @@ export function createValidation(options: {
   }
 }
 
+/** The part of openapi.yaml that is asked for, below the path of the issuer. */
+function toApiSpec({ issuer, path }: { issuer: string; path: string }): ApiSpec {
+  const servers = [{ url: new URL(issuer).pathname }]
+  return { ...readContract(path), servers } as unknown as ApiSpec
+}
+
 /** The validator takes a request without any body for one that needs none. */
 function missingBody(req: Request): Refusal | undefined {
   const { openapi } = req as { openapi?: { schema?: { requestBody?: { required?: boolean } } } }
@@ -52,13 +56,6 @@ function missingBody(req: Request): Refusal | undefined {
     { fact: 'no body' },
     { faults: [{ pointer: '', detail: 'a JSON body is needed' }] },
   )
-}
-
-/** The part of openapi.yaml that is asked for, below the path of the issuer. */
-function readContract({ issuer, path: root }: { issuer: string; path: string }): Contract {
-  const contract = parse(readFileSync(contractPath(), 'utf8')) as Contract
-  const paths = Object.entries(contract.paths ?? {}).filter(([path]) => path.startsWith(root))
-  return { ...contract, servers: [{ url: new URL(issuer).pathname }], paths: Object.fromEntries(paths) }
 }
 
 function runInTurn(

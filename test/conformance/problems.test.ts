@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
-import { parse } from 'yaml'
 import {
   createClient,
   createOrganization,
@@ -9,8 +8,9 @@ import {
   request,
 } from '../support/management.ts'
 import { type Answer, type Fixture, startTestServer, type TestServer } from '../support/server.ts'
+import { parseYaml } from '../support/yaml.ts'
 
-const published: { code: string; status: number }[] = parse(readFileSync('openapi.yaml', 'utf8'))[
+const published: { code: string; status: number }[] = parseYaml(readFileSync('openapi.yaml', 'utf8'))[
   'x-problems'
 ]
 

@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { parse } from 'yaml'
 import { SETTINGS } from '../../src/config.ts'
+import { parseYaml } from '../support/yaml.ts'
 import { findProgram } from './programs.ts'
 
-const read = (file: string) => parse(readFileSync(file, 'utf8'), { merge: true })
+const read = (file: string) => parseYaml(readFileSync(file, 'utf8'))
 const deployment = read('deploy/kubernetes/deployment.yaml')
 const pod = deployment.spec.template.spec
 const [container] = pod.containers
@@ -73,7 +73,7 @@ describe('Kubernetes', () => {
       encoding: 'utf8',
       stdio: 'pipe',
     })
-    const objects = built.split('\n---\n').map((text) => parse(text))
+    const objects = built.split('\n---\n').map((text) => parseYaml(text))
     expect(objects.map(({ kind }) => kind).sort()).toEqual([
       'ConfigMap',
       'Deployment',

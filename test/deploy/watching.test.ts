@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { parse } from 'yaml'
 import { findFreePort, makeFolder, type ServerProcess, startProcess, urlOf } from '../support/command.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { parseYaml } from '../support/yaml.ts'
 import { findProgram } from './programs.ts'
 
 type Rule = {
@@ -15,7 +15,7 @@ type Rule = {
 }
 
 const ALERTS = 'deploy/prometheus/alerts.yaml'
-const rules: Rule[] = parse(readFileSync(ALERTS, 'utf8')).groups.flatMap(
+const rules: Rule[] = parseYaml(readFileSync(ALERTS, 'utf8')).groups.flatMap(
   (group: { rules: Rule[] }) => group.rules,
 )
 const dashboard = JSON.parse(readFileSync('deploy/grafana/countersign.json', 'utf8'))

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { parse } from 'yaml'
+import { parseYaml } from '../support/yaml.ts'
 import { anyText, formText } from './texts.ts'
 
 /** As much of an OpenAPI 3.1 schema as openapi.yaml makes use of. */
@@ -50,7 +50,7 @@ type Contract = {
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
 const MAX_ITEMS = 3
 
-const contract = parse(readFileSync('openapi.yaml', 'utf8')) as Contract
+const contract = parseYaml(readFileSync('openapi.yaml', 'utf8')) as Contract
 
 /** Every `code` of a problem with the status that it comes with. */
 export const problems: ReadonlyMap<string, number> = new Map(

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import express, { type ErrorRequestHandler } from 'express'
 import request from 'supertest'
-import { parse } from 'yaml'
 import { Refusal } from '../../src/errors.ts'
 import { contractPath } from '../../src/http/contract.ts'
 import { createReferencePage, findExplorer } from '../../src/http/reference-page.ts'
+import { parseYaml } from '../support/yaml.ts'
 
 const contract = readFileSync(contractPath(), 'utf8')
 
@@ -74,7 +74,7 @@ describe('the problems', () => {
       .get('/docs/problems')
       .expect(200)
       .expect('Content-Type', /^text\/html/)
-    const codes: string[] = parse(contract).components.schemas.Problem.properties.code.enum
+    const codes: string[] = parseYaml(contract).components.schemas.Problem.properties.code.enum
     expect(codes).toContain('slug_taken')
     for (const code of codes) expect(page.text).toContain(`<section id="${code}">`)
     expect(page.text).not.toMatch(/https?:|<script/)
@@ -99,7 +99,7 @@ describe('the contract', () => {
     const json = await request(app)
       .get('/docs/openapi.json')
       .expect('Content-Type', /^application\/json/)
-    expect(json.body).toEqual(parse(contract))
+    expect(json.body).toEqual(parseYaml(contract))
   })
 })
 

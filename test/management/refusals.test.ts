@@ -1,6 +1,5 @@
 import { globSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { parse } from 'yaml'
 import { createProver } from '../support/dpop.ts'
 import { createKeyPair } from '../support/jwt.ts'
 import {
@@ -11,9 +10,10 @@ import {
   request,
 } from '../support/management.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
+import { parseYaml } from '../support/yaml.ts'
 
 type Published = { code: string; status: number }
-const published: Published[] = parse(readFileSync('openapi.yaml', 'utf8'))['x-problems']
+const published: Published[] = parseYaml(readFileSync('openapi.yaml', 'utf8'))['x-problems']
 
 let server: TestServer
 let fixture: Fixture

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
-import { parse } from 'yaml'
 import type { SigningAlgorithm, SigningKeyStatus } from '../../src/database/tables.ts'
 import {
   dueAt,
@@ -15,6 +14,7 @@ import {
   RELOAD_SECONDS,
   type Step,
 } from '../../src/signing/lifecycle.ts'
+import { parseYaml } from '../support/yaml.ts'
 
 const NOW = Date.UTC(2026, 10, 21)
 const DAY = 86_400_000
@@ -178,6 +178,6 @@ test('what is due is told of each key as maintenance will do it', () => {
 
 test('a key is published ahead for longer than any cache of it lives, and kept for longer than any token', () => {
   expect(PUBLISHED_AHEAD_SECONDS).toBeGreaterThan(JWKS_CACHE_SECONDS + RELOAD_SECONDS)
-  const { components } = parse(readFileSync('openapi.yaml', 'utf8'))
+  const { components } = parseYaml(readFileSync('openapi.yaml', 'utf8'))
   expect(components.schemas.TokenLifetimeSeconds.maximum).toBe(MAX_TOKEN_LIFETIME_SECONDS)
 })
