@@ -8,7 +8,7 @@ import { countLosses, createCustomer, startLoad } from '../support/steady-load.t
 import { report } from './report.ts'
 
 /** `npm run faults` kills 20 times. */
-const KILLS = Number(process.env.FAULT_KILLS ?? 4)
+const KILLS = Number(process.env.FAULT_KILLS ?? 2)
 
 test('a node that is killed at random moments loses nothing and accepts nothing twice', async () => {
   const folder = await makeFolder()
