@@ -292,13 +292,18 @@ export function createApp(options: AppOptions): RequestListener {
     trustedProxies,
   })
   const observe = createObserver({ logger: options.logger, metrics, basePath })
+  /** What fails while a refusal is being told: its sender can be told nothing more. */
+  const giveUp = (error: unknown, res: Answer): void => {
+    onBug(error, res)
+    res.destroy()
+  }
   const shortcuts = new Map(Object.entries(hotEndpoints).map(([path, answer]) => [basePath + path, answer]))
   return inOriginForm((req, res) => {
     openContext(req, res)
     observe(req, res)
     const shortcut = req.method === 'POST' ? shortcuts.get(req.url ?? '') : undefined
     if (shortcut === undefined) app(req, res)
-    else void shortcut(req, res)
+    else shortcut(req, res).catch((error: unknown) => giveUp(error, res))
   })
 }
 

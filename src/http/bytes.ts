@@ -1,15 +1,19 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Refusal } from '../errors.ts'
 
 /** So much of a body that is too large is read and thrown away, so that its sender hears why it is refused. */
-const MAX_DISCARDED_BYTES = 1_048_576
+export const MAX_DISCARDED_BYTES = 1_048_576
 
 /**
  * Reads the body of a request into memory as it is: bounded, and never inflated, since a small gzip body can hold
- * gigabytes. Of one that is far too large the rest is left unread: its connection ends with the answer.
+ * gigabytes. Of one that is far too large the rest is left unread: its connection ends with the answer, `res`.
  * Throws Refusal `media_type_unsupported`, `body_too_large`, or `request_malformed` when it does not come whole.
  */
-export async function readBytes(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
+export async function readBytes(
+  req: IncomingMessage,
+  res: ServerResponse,
+  maxBytes: number,
+): Promise<Buffer> {
   const encoding = req.headers['content-encoding']?.toLowerCase() ?? 'identity'
   if (encoding !== 'identity') {
     throw new Refusal(
@@ -27,6 +31,7 @@ export async function readBytes(req: IncomingMessage, maxBytes: number): Promise
       else chunks.length = 0
       if (bytes > MAX_DISCARDED_BYTES) {
         req.pause()
+        res.setHeader('Connection', 'close')
         resolve(false)
       }
     })

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestHandler } from 'express'
 import { Refusal } from '../errors.ts'
 import { readBytes } from './bytes.ts'
@@ -14,14 +14,14 @@ const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(;|$)/i
 const CHARSET = /;[ \t]*charset[ \t]*=[ \t]*"?([^";\s]+)"?/i
 
 /** The form of a request, read and parsed. Throws what `readBytes` and `parseForm` throw. */
-export async function readForm(req: IncomingMessage): Promise<Form> {
-  const body = await readBytes(req, MAX_BODY_BYTES)
+export async function readForm(req: IncomingMessage, res: ServerResponse): Promise<Form> {
+  const body = await readBytes(req, res, MAX_BODY_BYTES)
   return parseForm(req.headers['content-type'], body)
 }
 
 /** Reads the body for handlers of Express. Its own form parsers build objects and arrays from names; this does not. */
-export const readBody: RequestHandler = async (req, _res, next) => {
-  req.body = await readBytes(req, MAX_BODY_BYTES)
+export const readBody: RequestHandler = async (req, res, next) => {
+  req.body = await readBytes(req, res, MAX_BODY_BYTES)
   next()
 }
 

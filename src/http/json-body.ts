@@ -1,5 +1,6 @@
-import express, { type Request, type RequestHandler } from 'express'
+import type { Request, RequestHandler } from 'express'
 import { Refusal } from '../errors.ts'
+import { readBytes } from './bytes.ts'
 import { assertStorableText, parseStrictJson } from './strict-json.ts'
 
 const MAX_BODY_BYTES = 65_536
@@ -8,12 +9,11 @@ const JSON_TYPE = 'application/json'
 const MERGE_PATCH_TYPE = 'application/merge-patch+json'
 const MEDIA_TYPE = /^[ \t]*([^\s;]+)[ \t]*(?:;[ \t]*charset[ \t]*=[ \t]*"?([^";\s]+)"?[ \t]*)?$/i
 
-/** Reads the body as it is: bounded, and never inflated (a small gzip body can hold gigabytes). */
-export const readBody: RequestHandler = express.raw({
-  type: () => true,
-  limit: MAX_BODY_BYTES,
-  inflate: false,
-})
+/** Reads the body as it is. Throws what `readBytes` throws. */
+export const readBody: RequestHandler = async (req, res, next) => {
+  req.body = await readBytes(req, res, MAX_BODY_BYTES)
+  next()
+}
 
 /**
  * Replaces the bytes of the body by the JSON that they hold; without a body it stays undefined. The content

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { OperatorError } from '../errors.ts'
+import { MAX_DISCARDED_BYTES } from './bytes.ts'
 
 /**
  * How long a caller may take to send headers and a whole request of ours, 128 KB at most, and how often that is
@@ -45,7 +46,16 @@ export async function listen(
  * overlook it.
  */
 export function createHttpServer(app: RequestListener, options: ServerOptions): Server {
-  return createServer(options, app).on('checkExpectation', app)
+  const handle: RequestListener = (req, res) => {
+    endAfterGiantBody(req, res)
+    app(req, res)
+  }
+  return createServer(options, handle).on('checkExpectation', handle)
+}
+
+/** Node reads the rest of a body once its request is answered, however long it is. The end of the connection ends that. */
+const endAfterGiantBody: RequestListener = (req, res) => {
+  if (Number(req.headers['content-length']) > MAX_DISCARDED_BYTES) res.setHeader('Connection', 'close')
 }
 
 function bind(server: Server, { host, port }: { host: string; port: number }): Promise<void> {

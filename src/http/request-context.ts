@@ -56,8 +56,6 @@ export function isFromTrustedProxy(res: Answer): boolean {
 /** Leaves the exact reason of a refusal for log and metric; the caller never sees it. */
 export function noteRefusal(res: Answer, refusal: Refusal): void {
   res.locals.refusal = refusal
-  // What is left of the body is not read.
-  if (refusal.reason === 'body_too_large') res.setHeader('Connection', 'close')
 }
 
 /** The refusal that this response tells, if it tells one. */

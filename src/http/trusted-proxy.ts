@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import express from 'express'
+import proxyAddress from 'proxy-addr'
 
 /** Which proxies are believed, and what they say. */
 export type TrustedProxies = {
@@ -9,30 +9,11 @@ export type TrustedProxies = {
   addressOf(req: IncomingMessage): string
 }
 
-type Trust = (address: string | undefined, hop: number) => boolean
-
-/** The proxies of these addresses and networks, which Express reads as for its `trust proxy`. */
+/** The proxies of these addresses and networks; `loopback`, `linklocal` and `uniquelocal` stand for theirs. */
 export function createTrustedProxies(networks: readonly string[]): TrustedProxies {
-  const isTrusted: Trust = express()
-    .set('trust proxy', [...networks])
-    .get('trust proxy fn')
-
+  const isTrusted = proxyAddress.compile([...networks])
   return {
-    sent: ({ socket }) => isTrusted(socket.remoteAddress, 0),
-    addressOf({ socket, headers }) {
-      let address = socket.remoteAddress ?? ''
-      const passedOn = headers['x-forwarded-for']
-      if (typeof passedOn !== 'string') return address
-      const before = passedOn
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== '')
-      for (let hop = 0; isTrusted(address, hop); hop++) {
-        const next = before.pop()
-        if (next === undefined) break
-        address = next
-      }
-      return address
-    },
+    sent: ({ socket }) => isTrusted(socket.remoteAddress ?? '', 0),
+    addressOf: (req) => proxyAddress(req, isTrusted),
   }
 }

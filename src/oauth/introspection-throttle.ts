@@ -1,5 +1,5 @@
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { type Reason, Refusal } from '../errors.ts'
+import { createFailureCounter } from '../http/failure-counter.ts'
 import type { Inspection } from '../tokens/inspect.ts'
 
 /** Failed authentications that one address may have in a minute (RFC 6749 §2.3.1). */
@@ -28,34 +28,23 @@ export type IntrospectionThrottle = {
  * against 256 random bits makes no difference. Throws Refusal `too_many_requests`.
  */
 export function createIntrospectionThrottle(): IntrospectionThrottle {
-  const failures = new RateLimiterMemory({ points: FAILED_CREDENTIALS_PER_MINUTE, duration: 60 })
-  const unknownTokens = new RateLimiterMemory({ points: UNKNOWN_TOKENS_PER_MINUTE, duration: 60 })
+  const failures = createFailureCounter(FAILED_CREDENTIALS_PER_MINUTE, 60)
+  const unknownTokens = createFailureCounter(UNKNOWN_TOKENS_PER_MINUTE, 60)
   return {
     async guardCredentials(ip, authenticate) {
       try {
         return await authenticate()
       } catch (error) {
         if (!(error instanceof Refusal) || !GUESSES.includes(error.reason)) throw error
-        const rejection = await consume(failures, ip)
+        const rejection = await failures.count(ip)
         throw rejection === undefined ? error : tooMany(rejection.msBeforeNext)
       }
     },
     async assertNotFishing(callerId, inspection) {
       if (inspection.active || (inspection.why !== 'unknown' && inspection.why !== 'malformed')) return
-      const rejection = await consume(unknownTokens, callerId)
+      const rejection = await unknownTokens.count(callerId)
       if (rejection !== undefined) throw tooMany(rejection.msBeforeNext)
     },
-  }
-}
-
-/** Counts one more; answers how things stand when that was one too many. */
-async function consume(limiter: RateLimiterMemory, key: string): Promise<RateLimiterRes | undefined> {
-  try {
-    await limiter.consume(key)
-    return undefined
-  } catch (rejection) {
-    if (rejection instanceof RateLimiterRes) return rejection
-    throw rejection
   }
 }
 

@@ -41,7 +41,7 @@ const SIGNED = `application/${INTROSPECTION_ANSWER_TYPE}`
  */
 export function createIntrospectionEndpoint(services: IntrospectionServices) {
   return async (req: IncomingMessage, res: Answer): Promise<void> => {
-    const form = await readForm(req)
+    const form = await readForm(req, res)
     const { ip } = contextOf(res)
     const caller = await services.throttle.guardCredentials(ip, () =>
       authenticateIntrospectionCaller(

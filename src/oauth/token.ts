@@ -25,7 +25,7 @@ export type TokenEndpointServices = GrantServices &
 export function createTokenEndpoint(services: TokenEndpointServices) {
   return async (req: IncomingMessage, res: Answer): Promise<void> => {
     assertNoBrowser(req)
-    const form = await readForm(req)
+    const form = await readForm(req, res)
     const possession = readPossession(req, services)
     const { authorization } = req.headers
     const client = await authenticateClient({ authorization, form, ip: contextOf(res).ip }, services)

@@ -1,28 +1,42 @@
-import { connect } from 'node:net'
-import { expect, test } from '@jest/globals'
-import { readBytes } from '../../src/http/bytes.ts'
-import { listen } from '../../src/http/listener.ts'
+import { connect, type Socket } from 'node:net'
+import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { startTestServer, type TestServer } from '../support/server.ts'
 
-const MEBIBYTE = 1_048_576
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server.close())
 
-test('a body without end is refused in the middle, and its connection ends', async () => {
-  const listener = await listen(
-    (req, res) => {
-      readBytes(req, 1_000).catch(() => res.writeHead(413, { connection: 'close' }).end())
-    },
-    { host: '127.0.0.1', port: 0 },
-  )
-  const socket = connect(listener.port, '127.0.0.1').resume()
-  // The end comes while we still write.
+test.each([
+  ['read', '/oauth/token', ''],
+  ['read', '/oauth/revoke', ''],
+  ['read', '/sign-in/password', ''],
+  ['refused unread', '/oauth/token', 'Origin: https://elsewhere.test\r\n'],
+  ['refused unread', '/sign-in/password', 'Origin: https://elsewhere.test\r\n'],
+  ['refused unread', '/nowhere', ''],
+])('a body far too large that is %s at %s ends its connection', async (_how, path, headers) => {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1').resume()
   socket.on('error', () => undefined)
   const closed = new Promise((resolve) => socket.once('close', resolve))
-  socket.write(`POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${1024 * MEBIBYTE}\r\n\r\n`)
-  let sent = 0
-  while (!socket.destroyed && sent < 256) {
-    await Promise.race([closed, new Promise((resolve) => socket.write(Buffer.alloc(MEBIBYTE, 'x'), resolve))])
-    sent++
-  }
-  await closed
-  await listener.drain()
-  expect(sent).toBeLessThan(64)
+  socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\n${headers}Content-Length: 1073741824\r\n\r\n`)
+  expect(await flood(socket, closed, Buffer.alloc(1_048_576, 'x'))).toBeLessThan(64)
 })
+
+test('nor is a body without a length read to its end', async () => {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1').resume()
+  socket.on('error', () => undefined)
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.write('POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n')
+  const chunk = Buffer.concat([Buffer.from('100000\r\n'), Buffer.alloc(1_048_576, 'x'), Buffer.from('\r\n')])
+  expect(await flood(socket, closed, chunk)).toBeLessThan(64)
+})
+
+/** Writes until the other side has enough; answers how often. */
+async function flood(socket: Socket, closed: Promise<unknown>, bytes: Buffer): Promise<number> {
+  let sent = 0
+  for (; !socket.destroyed && sent < 256; sent++)
+    await Promise.race([closed, new Promise((resolve) => socket.write(bytes, resolve))])
+  await closed
+  return sent
+}
