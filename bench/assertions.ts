@@ -2,25 +2,38 @@ import { createPrivateKey, randomUUID, sign } from 'node:crypto'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
 export type AssertionSource = {
-  /** PKCS#8 of an RSA key. */
+  /** PKCS#8. */
   privateKey: string
+  /** RS256, as the common clients have it, where nothing else is said. ES256 costs the load generator a twentieth. */
+  algorithm?: 'RS256' | 'ES256'
   keyId: string
   accountId: string
   issuer: string
 }
 
-type Share = AssertionSource & { count: number }
+/** Assertions without end. */
+export type AssertionStream = {
+  /** The next one, none of which is older than those that stand ready. */
+  next(): Promise<string>
+  stop(): Promise<unknown>
+}
+
+type Share = AssertionSource & { count: number; isStream: boolean }
 
 const THREADS = 2
 const LIFETIME_SECONDS = 3_600
+/** Of a stream, by one message; as many are made when no more than these stand ready. */
+const STREAM_SHARE = 500
 
 /**
- * Prepares assertions, each with a `jti` of its own, signed RS256 as the common clients do. They hold as grant (RFC 7523 §2.1) and
+ * Prepares assertions, each with a `jti` of its own. They hold as grant (RFC 7523 §2.1) and
  * as client assertion (§2.2) alike, so that every server is sent the very same ones.
  */
 export async function prepareAssertions(source: AssertionSource, count: number): Promise<string[]> {
   const shares = await Promise.all(
-    Array.from({ length: THREADS }, () => signInThread({ ...source, count: Math.ceil(count / THREADS) })),
+    Array.from({ length: THREADS }, () =>
+      signInThread({ ...source, count: Math.ceil(count / THREADS), isStream: false }),
+    ),
   )
   return shares.flat().slice(0, count)
 }
@@ -31,17 +44,50 @@ function signInThread(share: Share): Promise<string[]> {
   })
 }
 
-function signAll({ privateKey, keyId, accountId, issuer, count }: Share): string[] {
+/** Prepares assertions as they are used up, in a thread of its own: for load that goes on longer than an assertion is good. */
+export function streamAssertions(source: AssertionSource): AssertionStream {
+  const thread = new Worker(new URL(import.meta.url), {
+    workerData: { ...source, count: STREAM_SHARE, isStream: true } satisfies Share,
+  })
+  const ready: string[] = []
+  const waiting: ((assertion: string) => void)[] = []
+  let isAsked = true
+  thread.on('message', (fresh: string[]) => {
+    isAsked = false
+    ready.push(...fresh)
+    for (const resolve of waiting.splice(0, ready.length)) resolve(take())
+  })
+  return {
+    next: () =>
+      ready.length > 0 ? Promise.resolve(take()) : new Promise((resolve) => waiting.push(resolve)),
+    stop: () => thread.terminate(),
+  }
+
+  function take(): string {
+    if (ready.length <= STREAM_SHARE && !isAsked) {
+      isAsked = true
+      thread.postMessage('more')
+    }
+    return ready.shift() as string
+  }
+}
+
+function signAll({ privateKey, keyId, accountId, issuer, count, algorithm = 'RS256' }: Share): string[] {
   const key = createPrivateKey(privateKey)
-  const header = encode({ alg: 'RS256', kid: keyId, typ: 'JWT' })
+  const header = encode({ alg: algorithm, kid: keyId, typ: 'JWT' })
   const iat = Math.floor(Date.now() / 1000)
   const claims = { iss: accountId, sub: accountId, aud: issuer, iat, exp: iat + LIFETIME_SECONDS }
   return Array.from({ length: count }, () => {
     const input = `${header}.${encode({ ...claims, jti: randomUUID() })}`
-    return `${input}.${sign('sha256', Buffer.from(input), key).toString('base64url')}`
+    const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
+    return `${input}.${signature.toString('base64url')}`
   })
 }
 
 const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
 
-if (!isMainThread) parentPort?.postMessage(signAll(workerData as Share))
+if (!isMainThread) {
+  const share = workerData as Share
+  parentPort?.postMessage(signAll(share))
+  if (share.isStream) parentPort?.on('message', () => parentPort?.postMessage(signAll(share)))
+}

@@ -7,7 +7,14 @@ import { type ServerProcess, startProcess } from './processes.ts'
 export type TokenKind = 'jwt' | 'opaque' | 'rs256'
 
 /** A service account that may have tokens of one kind. */
-export type Subject = { source: AssertionSource; publicJwk: object; resource: string; apiToken: string }
+export type Subject = {
+  source: AssertionSource
+  publicJwk: object
+  resource: string
+  apiToken: string
+  /** Of its keys in the management API. */
+  keysPath: string
+}
 
 /** A Countersign with embedded PostgreSQL, as `npm start` runs it, and what is measured on it. */
 export type Countersign = ServerProcess & {
@@ -35,12 +42,13 @@ export async function startCountersign(
   folder: string,
   port: number,
   profileFolder: string | undefined,
+  settings: Record<string, string> = {},
 ): Promise<Countersign> {
   const issuer = `http://localhost:${port}`
   const dataDir = join(folder, 'data')
   const server = await startProcess([...profiling(profileFolder), MAIN, 'serve'], {
     cwd: folder,
-    env: { COUNTERSIGN_PORT: String(port), COUNTERSIGN_DATA_DIR: dataDir },
+    env: { COUNTERSIGN_PORT: String(port), COUNTERSIGN_DATA_DIR: dataDir, ...settings },
     url: `${issuer}/health/ready`,
     log: join(folder, 'countersign.log'),
   })
@@ -78,10 +86,25 @@ export async function startCountersign(
       publicJwk: createPublicKey(key.publicKey).export({ format: 'jwk' }),
       resource,
       apiToken: token.api_token,
+      keysPath: keys,
     }
   }
   const postmasterPid = Number((await readFile(join(dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0])
   return { ...server, port, issuer, postmasterPid, dataDir, subjects, introspectors, api }
+}
+
+/** Gives an account one more key, ES256, for a load generator that has to sign as it goes. */
+export async function addFastKey(
+  { api }: Countersign,
+  { source, keysPath }: Subject,
+): Promise<AssertionSource> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  })
+  const { key } = await api('POST', keysPath, { type: 'public_key', public_key: publicKey })
+  return { ...source, privateKey, keyId: key.id, algorithm: 'ES256' }
 }
 
 function profiling(folder: string | undefined): string[] {
@@ -110,8 +133,18 @@ async function createApi(issuer: string, keyFilePath: string): Promise<Countersi
 
 async function answerOf(response: Response): Promise<Answer> {
   const text = await response.text()
-  if (!response.ok) throw new Error(`${response.url} answers ${response.status}: ${text}`)
-  return JSON.parse(text)
+  if (!response.ok) throw new Failure(`${response.url} answers ${response.status}: ${text}`, response.status)
+  return text === '' ? {} : JSON.parse(text)
+}
+
+/** An answer other than 2xx. */
+export class Failure extends Error {
+  readonly status: number
+
+  constructor(message: string, status: number) {
+    super(message)
+    this.status = status
+  }
 }
 
 function createKey() {

@@ -14,7 +14,7 @@ const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bear
 
 /** Issues tokens and reads what tables and write-ahead log have grown by. */
 export async function measureFootprint(countersign: Countersign): Promise<Footprint> {
-  const database = await connect(countersign)
+  const database = await connectToDatabase(countersign)
   try {
     const before = await read(database)
     const assertions = await prepareAssertions(countersign.subjects.jwt.source, TOKENS)
@@ -35,7 +35,8 @@ export async function measureFootprint(countersign: Countersign): Promise<Footpr
   }
 }
 
-async function connect({ dataDir }: Countersign): Promise<pg.Client> {
+/** A connection of our own to the embedded PostgreSQL. */
+export async function connectToDatabase({ dataDir }: Countersign): Promise<pg.Client> {
   // Lines of postmaster.pid: process, folder, start, port, folder of the socket.
   const lines = (await readFile(join(dataDir, 'postmaster.pid'), 'utf8')).split('\n')
   const client = new pg.Client({ host: lines[4] ?? '', port: Number(lines[3]), user: 'countersign' })

@@ -71,7 +71,7 @@ async function open(port: number): Promise<Socket> {
 }
 
 /** All the servers compared here say how long their answers are. */
-function isComplete(received: Buffer): boolean {
+export function isComplete(received: Buffer): boolean {
   const end = received.indexOf(HEADER_END)
   if (end === -1) return false
   const length = CONTENT_LENGTH.exec(received.toString('latin1', 0, end))?.[1]

@@ -55,16 +55,43 @@ export function cpuSecondsOf(pid: number): number {
 
 /** The same of a process and its children, which for a postmaster are its backends. */
 export function cpuSecondsOfTree(pid: number): number {
+  return treeOf(pid).reduce((sum, each) => sum + cpuSecondsOf(each), 0)
+}
+
+function treeOf(pid: number): number[] {
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && statOf(Number(name))?.[1] === String(pid))
     .map(Number)
-  return [pid, ...children].reduce((sum, each) => sum + cpuSecondsOf(each), 0)
+  return [pid, ...children]
 }
 
 /** Resident memory in MiB. */
 export function residentMebibytes(pid: number): number {
   const kibibytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
   return Number(kibibytes ?? 0) / 1024
+}
+
+/** Memory in MiB that a process and its children have for themselves alone: without the buffers that backends share. */
+export function privateMebibytesOfTree(pid: number): number {
+  const kibibytes = treeOf(pid).flatMap((each) =>
+    [...readOrNothing(`/proc/${each}/smaps_rollup`).matchAll(/^Private_(?:Clean|Dirty):\s+(\d+)/gm)].map(
+      ([, size]) => Number(size),
+    ),
+  )
+  return kibibytes.reduce((sum, each) => sum + each, 0) / 1024
+}
+
+/** Files and sockets that a process has open. */
+export function countDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
+function readOrNothing(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 /** Fields of /proc/pid/stat from the third (state) on; the second holds the name, which may hold spaces. */
