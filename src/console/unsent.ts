@@ -28,7 +28,7 @@ const PRIVATE_KEY = /PRIVATE KEY|"d"\s*:/
 /** What somebody had typed into a form that came after their session had ended. */
 export type Unsent = {
   accountId: string
-  /** Of the form, below the host. */
+  /** Of the form, below the host, with its query: that may say what the form is about. */
   path: string
   fields: readonly (readonly [name: string, value: string])[]
   /** Milliseconds. */
@@ -59,7 +59,8 @@ export function createUnsentForms({ db, clock, cookie, seal }: Options): UnsentF
       if (fields.length === 0) return false
       const accountId = await findAccountOfSession({ db }, secret)
       if (accountId === undefined) return false
-      const path = new URL(req.originalUrl, 'http://here.invalid').pathname
+      const { pathname, search } = new URL(req.originalUrl, 'http://here.invalid')
+      const path = pathname + search
       const expiresAt = clock.now() + UNSENT_SECONDS * 1000
       const sealed = seal.seal(pack({ accountId, path, fields, expiresAt }))
       if (sealed.length > MAX_SEALED_LENGTH) return false

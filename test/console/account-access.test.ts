@@ -225,7 +225,7 @@ describe('an old page', () => {
   test('that takes what is gone already changes nothing and says so', async () => {
     const { id } = await create({ role_ids: [roles.viewer] })
     for (const thing of [`role ${roles.Bookkeeping}`, 'delegation', 'subject nobody', '', 'nonsense']) {
-      const answer = await client.post(`${accessOf(id)}/take`, { thing })
+      const answer = await client.post(`${accessOf(id)}/take?${new URLSearchParams({ thing })}`)
       expect(answer.status).toBe(200)
       expect(answer.text).toContain('does not have this')
     }
@@ -335,7 +335,8 @@ test('the last owner keeps the role', async () => {
   )
   const client = await createConsoleClient(server, operator)
   const path = `/organizations/${alone.slug}/service-accounts/${id}/permissions/take`
-  const answer = await client.post(path, { thing: `role ${roles.owner}` })
+  const thing = new URLSearchParams({ thing: `role ${roles.owner}` })
+  const answer = await client.post(`${path}?${thing}`)
   expect(answer.status).toBe(409)
   expect(answer.text).toContain('The organization would have no owner')
 })

@@ -3,12 +3,15 @@ import type { Browser } from 'playwright-core'
 import { OWN, PLATFORM, SCREENS, TENANT } from '../../src/console/screens.ts'
 import { createPerson, launchChromium } from '../support/console.ts'
 import { type ConsoleClient, createConsoleClient } from '../support/console-client.ts'
+import { createKeyPair } from '../support/jwt.ts'
 import { builtInRoleId } from '../support/management.ts'
 import { type Answer, type Fixture, must, startTestServer, type TestServer } from '../support/server.ts'
 import { createAdministrator, type TestAdministrator } from '../support/sign-in.ts'
 
 const COOKIE = 'countersign-unsent'
 const HOURS = 3_600
+/** Of the fixture's resource server. */
+const PERMISSION = 'read'
 
 let server: TestServer
 let fixture: Fixture
@@ -35,8 +38,9 @@ afterAll(async () => {
 async function sendLate(
   path: string,
   fields: Record<string, string>,
+  who = owner,
 ): Promise<{ client: ConsoleClient; answer: Answer }> {
-  const client = await createConsoleClient(server, owner)
+  const client = await createConsoleClient(server, who)
   await client.formToken()
   server.clock.advance(2 * HOURS)
   const answer = await client.post(path, fields)
@@ -176,24 +180,26 @@ test('forms of one’s own security are never kept', async () => {
 })
 
 describe('every form of the console', () => {
+  let administrator: TestAdministrator
   let operator: ConsoleClient
+  let ids: Record<string, string>
   let forms: { page: string; action: string; content: string }[]
   beforeAll(async () => {
     const { organization } = await must(server.api('GET', '/me'))
-    const administrator = await createAdministrator(server, organization.id, {
+    administrator = await createAdministrator(server, organization.id, {
       role_ids: [await builtInRoleId(server, 'owner')],
       groups_administrator: 'manager',
     })
     operator = await createConsoleClient(server, administrator)
+    ids = await furnish()
     const screens = [
       ...PLATFORM.map(([method, path]) => [method, path]),
       ...[...SCREENS, ...TENANT].map(([method, path]) => [method, `/organizations/${slug}${path}`]),
     ]
     forms = []
     for (const [method, path = ''] of screens) {
-      const page = path.replace(':acc', fixture.accountId).replace(':key', fixture.keyId)
-      // Other objects have the same kinds of forms on pages without one.
-      if (method !== 'GET' || page.includes(':') || page.endsWith('/export')) continue
+      if (method !== 'GET' || path.endsWith('/export')) continue
+      const page = pathOf(path)
       const { text } = await operator.get(page)
       for (const [content, action = ''] of text.matchAll(
         /<form [^>]*method="post" action="([^"]+)"[\s\S]*?<\/form>/g,
@@ -201,29 +207,76 @@ describe('every form of the console', () => {
         forms.push({ page, action: action.replace('/console', ''), content })
     }
   })
-  const typed = (content: string) =>
+
+  /** An object of every kind, by its name in a path. A screen with other ids adds them. */
+  async function furnish(): Promise<Record<string, string>> {
+    const { accountId, keyId, organizationId, resourceServer } = fixture
+    const path = `/organizations/${organizationId}`
+    const role = await must(server.api('POST', `${path}/roles`, { name: 'Bookkeeping' }))
+    const group = await must(server.api('POST', `${path}/groups`, { name: 'Northern branch' }))
+    await must(server.api('PATCH', fixture.accountPath, { role_ids: [role.id] }))
+    const invited = await createAdministrator(server, organizationId)
+    const { publicJwk } = await createKeyPair('ES256')
+    const api = `/resource-servers/${resourceServer.id}`
+    const key = await must(server.api('POST', `${api}/keys`, { public_key: publicJwk }))
+    const { items: secrets } = await must(server.api('GET', `${api}/secrets`))
+    const { items: signingKeys } = await must(server.api('GET', '/signing-keys'))
+    return {
+      ':acc': accountId,
+      ':key': keyId,
+      ':role': role.id,
+      ':grp': group.id,
+      ':adm': invited.id,
+      ':tok': `tok_${'0'.repeat(36)}`,
+      ':rss': secrets[0].id,
+      ':rsk': key.id,
+      ':rs': resourceServer.id,
+      ':sig': signingKeys[0].id,
+    }
+  }
+
+  /** A page, with what it is about where that stands in its query. */
+  function pathOf(path: string): string {
+    const query = path.includes('/permissions/take')
+      ? `?${new URLSearchParams({ thing: `role ${ids[':role']}` })}`
+      : /:rs\/permissions\/(edit|remove)$/.test(path)
+        ? `?${new URLSearchParams({ name: PERMISSION })}`
+        : ''
+    return Object.entries(ids).reduce((text, [word, id]) => text.replace(word, id), path) + query
+  }
+
+  const fieldsOf = (content: string) =>
     [...content.matchAll(/<(?:input|select|textarea)[^>]*>/g)]
       .map(([tag]) => tag)
-      .filter((tag) => !tag.includes('type="hidden"'))
+      .filter((tag) => !/name="(form_token|once)"/.test(tag) && tag.includes('name="'))
 
   test('calls its secrets so that they are not kept', () => {
     const secrets = forms
-      .flatMap(({ content }) => typed(content))
+      .flatMap(({ content }) => fieldsOf(content))
       .filter((tag) => tag.includes('type="password"'))
     for (const tag of secrets) expect(tag).toMatch(/name="[^"]*(?:password|secret|code)/)
   })
 
   test('is shown again, and does nothing, when somebody comes back to it', async () => {
-    const withFields = forms.filter(({ content }) => typed(content).length > 0)
-    expect(withFields.length).toBeGreaterThan(5)
-    const answers = await Promise.all(
-      withFields.map(async ({ page, action }) => {
-        const { status, text } = await operator.post(action, { unsent: '1' })
-        return { page, action, status, isTold: text.includes('This form has not been sent yet') }
-      }),
-    )
-    expect(answers).toEqual(
-      withFields.map(({ page, action }) => ({ page, action, status: 422, isTold: true })),
-    )
+    const withFields = forms.filter(({ content }) => fieldsOf(content).length > 0)
+    expect(withFields.length).toBeGreaterThan(25)
+    const answers = []
+    for (const { page, action, content } of withFields) {
+      const fields = Object.fromEntries(
+        [...content.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g)]
+          .map(([, name = '', value = '']): [string, string] => [name, value])
+          .filter(([name]) => name !== 'form_token'),
+      )
+      const { status, text } = await operator.post(action, { ...fields, unsent: '1' })
+      answers.push({ page, status, isTold: text.includes('This form has not been sent yet') })
+    }
+    expect(answers).toEqual(withFields.map(({ page }) => ({ page, status: 422, isTold: true })))
+  })
+
+  test('is found again where its address says what it is about', async () => {
+    const action = `/resource-servers/${ids[':rs']}/permissions/edit?${new URLSearchParams({ name: PERMISSION })}`
+    const { client } = await sendLate(action, { description: 'Typed late' }, administrator)
+    const again = await signInAgain(client, administrator)
+    expect((await again.get('/unsent')).text).toContain(`action="/console${action}"`)
   })
 })

@@ -2,7 +2,8 @@ import { type Form, findOne } from '../../http/form.ts'
 import { type Draft, freshDraft } from '../forms.ts'
 import { type Html, html } from '../html.ts'
 
-const SEEN = 'seen'
+/** The name under which a form bears when its object was last changed. */
+export const SEEN = 'seen'
 
 /**
  * Bears when an object was last changed before its form was drawn: a form that sends whole lists would undo what

@@ -25,7 +25,7 @@ const MAX_THING = 400
 /** Permissions that a consequence names; beyond, their number says enough. */
 const MAX_NAMED = 6
 
-/** A thing as an address or a form names it. None of its parts has a space. Pure. */
+/** A thing as the address of its page names it. None of its parts has a space. Pure. */
 export function thingValue(thing: Thing): string {
   switch (thing.kind) {
     case 'role':
@@ -43,28 +43,28 @@ export function thingValue(thing: Thing): string {
 }
 
 export async function askToTake(visit: OrganizationVisit): Promise<Reply> {
-  return { page: await draw(visit, readQuery(visit.query, 'thing', MAX_THING) ?? '', freshDraft()) }
+  return { page: await draw(visit, freshDraft()) }
 }
 
 /** Takes one thing; when it is gone already, nothing happens. */
 export async function takeAccess(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor, form } = visit
-  const value = form.get('thing')?.[0] ?? ''
   const { account } = await getServiceAccount(services.db, actor, accountPath(visit))
-  const thing = findThing(account, value)
-  if (thing === undefined) return { page: await draw(visit, value, freshDraft()) }
+  const thing = findThing(visit, account)
+  if (thing === undefined) return { page: await draw(visit, freshDraft()) }
   try {
     const words = await nameThing(visit, thing)
     await changeAccess(services, actor, accountPath(visit), (held) => without(held, thing))
     return { to: above(visit), done: `${account.name} does not have ${words} any more.` }
   } catch (error) {
     const draft = refusedDraft(error, form)
-    return refused(await draw(visit, value, draft), draft)
+    return refused(await draw(visit, draft), draft)
   }
 }
 
-/** What a value names, if the account has it. Pure. */
-function findThing(access: Access, value: string): Thing | undefined {
+/** What the address names, if the account has it. */
+function findThing({ query }: OrganizationVisit, access: Access): Thing | undefined {
+  const value = readQuery(query, 'thing', MAX_THING)
   const { roleIds, groupAccess, permissions, groupsAdministrator, delegation } = access
   const things: Thing[] = [
     ...roleIds.map((id) => ({ kind: 'role' as const, id })),
@@ -105,10 +105,10 @@ export function without(held: Access, thing: Thing): Partial<AccessPatch> {
   }
 }
 
-async function draw(visit: OrganizationVisit, value: string, draft: Draft): Promise<Page> {
+async function draw(visit: OrganizationVisit, draft: Draft): Promise<Page> {
   const { services, actor, formToken } = visit
   const { account } = await getServiceAccount(services.db, actor, accountPath(visit))
-  const thing = findThing(account, value)
+  const thing = findThing(visit, account)
   const title = 'Take access'
   if (thing === undefined) {
     return {
@@ -132,11 +132,10 @@ async function draw(visit: OrganizationVisit, value: string, draft: Draft): Prom
           : `It has ${count(live.tokens, 'live token')} from ${count(live.addresses, 'address', 'addresses')}: introspection tells ${live.tokens === 1 ? 'it' : 'them'} without this at once. Whoever reads a JWT without asking believes what it says until it expires.`,
       ],
       act: ACTS[thing.kind],
-      action: `${above(visit)}/take`,
+      action: `${above(visit)}/take?${new URLSearchParams({ thing: thingValue(thing) })}`,
       formToken,
       back: { label: 'Leave it', to: above(visit) },
       draft,
-      fields: html`<input type="hidden" name="thing" value="${value}">`,
     }),
   }
 }

@@ -2,6 +2,7 @@ import { type Html, html } from '../html.ts'
 import { facts } from '../parts/facts.ts'
 import { form, submit } from '../parts/form.ts'
 import { pageHeader } from '../parts/page-header.ts'
+import { SEEN } from '../parts/seen.ts'
 import { UNSENT } from '../unsent.ts'
 import type { Reply, SessionVisit } from '../visit.ts'
 
@@ -28,7 +29,7 @@ export function showUnsent({ root, unsent, formToken }: SessionVisit): Reply {
         purpose:
           'You were signed out before it was, and nothing was changed. This is what you had typed; secrets are not kept.',
       })}
-${facts(unsent.fields.map(([name, value]) => [name.replaceAll('_', ' '), value]))}
+${facts(unsent.fields.filter(isTyped).map(([name, value]) => [name.replaceAll('_', ' '), value]))}
 <div class="button-row below">
   ${form({
     action: unsent.path,
@@ -45,6 +46,11 @@ ${facts(unsent.fields.map(([name, value]) => [name.replaceAll('_', ' '), value])
 /** Forgets what was typed. */
 export function leaveUnsent({ root }: SessionVisit): Reply {
   return { to: `${root}/`, unsent: null }
+}
+
+/** Nobody has typed when they saw the object; it goes back with the form, which says when that has changed since. */
+function isTyped([name]: readonly [string, string]): boolean {
+  return name !== SEEN
 }
 
 function drawHidden([name, value]: readonly [string, string]): Html {
