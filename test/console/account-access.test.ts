@@ -303,6 +303,22 @@ describe('nobody gives what they do not hold', () => {
     expect(await read(id)).toEqual(before)
   })
 
+  test('who may not read roles learns of none of the organization but those that the account has', async () => {
+    const management = await managementServerId(server)
+    const blind = await createAdministrator(server, organization.id, {
+      permissions: ['service_accounts:read', 'service_accounts:manage'].map((permission) => ({
+        resource_server_id: management,
+        permission,
+      })),
+    })
+    const blindClient = await createConsoleClient(server, blind)
+    const without = (await blindClient.get(accessOf((await create()).id))).text
+    expect(without).toContain('viewer')
+    expect(without).not.toContain('Bookkeeping')
+    const { id } = await create({ role_ids: [roles.Bookkeeping] })
+    expect((await blindClient.get(accessOf(id))).text).toContain('Bookkeeping')
+  })
+
   test('permissions of the management API are not lent to end users', async () => {
     const { id } = await create()
     const operatorClient = await createConsoleClient(server, operator)

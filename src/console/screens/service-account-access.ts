@@ -7,7 +7,6 @@ import { explainServiceAccount } from '../../directory/effective-permissions.ts'
 import { type GrantJudge, readGrantJudge } from '../../directory/granting.ts'
 import type { Listing } from '../../directory/pages.ts'
 import type { ListedPermission } from '../../directory/permissions.ts'
-import { listRoles } from '../../directory/roles.ts'
 import { getServiceAccount } from '../../directory/service-account-reach.ts'
 import { changeAccess } from '../../directory/service-accounts.ts'
 import { choice, type Draft, freshDraft, readForm, refused, ticked } from '../forms.ts'
@@ -18,8 +17,9 @@ import { apiDisclosure } from '../parts/api.ts'
 import { effectivePermissionsTable, roleLink } from '../parts/effective-permissions.ts'
 import { faultSummary, form, selectField, submit } from '../parts/form.ts'
 import { linkButton, section } from '../parts/page-header.ts'
-import { pageOf, paging, readAll } from '../parts/paging.ts'
+import { pageOf, paging } from '../parts/paging.ts'
 import { pickValue, readPermissions } from '../parts/permission-picker.ts'
+import { findObstacle, leastFirst, readKnownRoles } from '../parts/role-options.ts'
 import { type Column, table } from '../parts/table.ts'
 import { count } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
@@ -43,16 +43,16 @@ export async function showAccess(visit: OrganizationVisit): Promise<Reply> {
 /** Gives a role, or access to a group: one thing, whatever else the account has by now. */
 export async function giveAccess(visit: OrganizationVisit): Promise<Reply> {
   // Before anything is said of the form: what somebody may not see is not there.
-  await getServiceAccount(visit.services.db, visit.actor, accountPath(visit))
-  return visit.form.has('group_id') ? giveGroup(visit) : giveRole(visit)
+  const { account } = await getServiceAccount(visit.services.db, visit.actor, accountPath(visit))
+  return visit.form.has('group_id') ? giveGroup(visit) : giveRole(visit, account)
 }
 
-async function giveRole(visit: OrganizationVisit): Promise<Reply> {
-  const { services, actor, form: given, path } = visit
-  const read = readForm(given, ROLE_FIELDS)
+async function giveRole(visit: OrganizationVisit, { roleIds: given }: ServiceAccount): Promise<Reply> {
+  const { services, actor, form, path } = visit
+  const read = readForm(form, ROLE_FIELDS)
   if ('draft' in read) return refused(await draw(visit, read.draft), read.draft)
   const { role_id: id } = read.values
-  const roles = await readRoles(visit)
+  const roles = await readKnownRoles(visit, given)
   const name = roles.find((role) => role.id === id)?.name ?? 'role'
   try {
     const { name: account } = await changeAccess(services, actor, accountPath(visit), ({ roleIds }) => ({
@@ -100,10 +100,10 @@ type Known = {
 async function draw(visit: OrganizationVisit, draft: Draft): Promise<Page> {
   const { services, actor, organization } = visit
   const path = accountPath(visit)
-  const [{ account }, effective, roles, groups, permissions, judge] = await Promise.all([
-    getServiceAccount(services.db, actor, path),
+  const { account } = await getServiceAccount(services.db, actor, path)
+  const [effective, roles, groups, permissions, judge] = await Promise.all([
     explainServiceAccount(services, actor, path, pageOf(visit)),
-    readRoles(visit),
+    readKnownRoles(visit, account.roleIds),
     readGroups(visit),
     readPermissions(visit),
     readGrantJudge(services.db, actor),
@@ -135,11 +135,9 @@ ${apiDisclosure(services.issuer, [
 }
 
 function drawRoles(visit: OrganizationVisit, draft: Draft, { account, roles, judge }: Known): Html {
-  const isGivable = ({ id, organizationId, permissions }: Role) =>
-    permissions.every(judge.permission) && (organizationId === null || judge.role(id))
+  const isGivable = (role: Role) => findObstacle(role, judge) === undefined
   const others = roles.filter(({ id }) => !account.roleIds.includes(id))
-  // The least first.
-  const offered = others.filter(isGivable).sort((a, b) => a.permissions.length - b.permissions.length)
+  const offered = others.filter(isGivable).sort(leastFirst)
   const beyond = others.filter((role) => !isGivable(role)).map(({ name }) => name)
   return section(
     'Roles',
@@ -343,10 +341,6 @@ function takePath({ home, params }: OrganizationVisit, thing: Thing): string {
 
 function giveForm({ path, formToken }: OrganizationVisit, content: Html): Html {
   return html`<div class="give">${form({ action: path, formToken, content })}</div>`
-}
-
-function readRoles({ services, actor, organization }: OrganizationVisit): Promise<Role[]> {
-  return readAll((page) => listRoles(services, actor, organization.id, page))
 }
 
 /** One of a list; what was not offered is a fault, and whether it may be given is for the rule to say. */
