@@ -80,6 +80,25 @@ test('an owner names the organization and sets its rules', async () => {
   expect((await read()).settings.max_key_lifetime_days).toBeNull()
 })
 
+test('a form that was open while somebody else changed a rule undoes nothing', async () => {
+  const client = await createConsoleClient(server, owner)
+  const form = `${settings}/edit`
+  const seen = /name="seen" value="([^"]+)"/.exec((await client.get(form)).text)?.[1] ?? ''
+  const before = (await read()).settings
+  await must(
+    server.api('PATCH', `/organizations/${organization.id}`, {
+      settings: { require_jti: !before.require_jti, max_keys_per_account: 7 },
+    }),
+  )
+  const answer = await client.post(form, { seen, name: 'Stale', max_keys_per_account: '3' })
+  expect(answer.status).toBe(409)
+  expect(answer.text).toContain('This was changed meanwhile')
+  expect(answer.text).toContain('value="7"')
+  expect(await read()).toMatchObject({
+    settings: { require_jti: !before.require_jti, max_keys_per_account: 7 },
+  })
+})
+
 test('API tokens are forbidden with what that stops, and allowed again', async () => {
   const account = await must(
     server.api('POST', `/organizations/${organization.id}/service-accounts`, {

@@ -149,6 +149,22 @@ describe('an API that is there', () => {
     expect(await tokenAt(fixture, fixture.resourceServer.identifier)).toMatch(/^cst_/)
   })
 
+  test('undoes nothing that somebody else changed while its form was open', async () => {
+    const client = await createConsoleClient(server, operator)
+    const form = `${here}/edit`
+    const seen = /name="seen" value="([^"]+)"/.exec((await client.get(form)).text)?.[1] ?? ''
+    const before = await must(server.api('PATCH', here, { sender_constraints: ['mtls'] }))
+    const answer = await client.post(form, {
+      seen,
+      name: 'Stale',
+      ...{ token_format: 'jwt', token_lifetime_seconds: '86400' },
+      ...{ signing_algorithm: 'ES256', introspection_signing_algorithm: 'ES256' },
+    })
+    expect(answer.status).toBe(409)
+    expect(answer.text).toContain('This was changed meanwhile')
+    expect(await must(server.api('GET', here))).toEqual(before)
+  })
+
   test('has permissions that are added, described and removed, with who loses them', async () => {
     await person.open(`${here}/permissions`)
     await person.look('resource-server-permissions')

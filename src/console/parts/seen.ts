@@ -6,8 +6,8 @@ import { type Html, html } from '../html.ts'
 export const SEEN = 'seen'
 
 /**
- * Bears when an object was last changed before its form was drawn: a form that sends whole lists would undo what
- * somebody else has given or taken since. Stands within the form.
+ * Bears when an object was last changed before its form was drawn: a form that sends whole lists, or several rules at
+ * once, would undo what somebody else has changed since. Stands within the form.
  */
 export function seenField(updatedAt: Date): Html {
   return html`<input type="hidden" name="${SEEN}" value="${updatedAt.toISOString()}">`

@@ -11,6 +11,7 @@ import {
   resourceServerValues,
   tokenFields,
 } from '../parts/resource-server-fields.ts'
+import { isOutdated, outdatedDraft, seenField } from '../parts/seen.ts'
 import type { Page, Reply, SessionVisit } from '../visit.ts'
 import { homeOfServer, readServer } from './resource-server.ts'
 
@@ -22,6 +23,10 @@ export async function editResourceServer(visit: SessionVisit): Promise<Reply> {
 export async function saveResourceServer(visit: SessionVisit): Promise<Reply> {
   const { services, actor, form: given } = visit
   const server = await readServer(visit)
+  if (isOutdated(given, server.updatedAt)) {
+    const draft = outdatedDraft(resourceServerValues(server))
+    return refused(draw(visit, server, draft), draft)
+  }
   const read = readForm(given, RESOURCE_SERVER_FIELDS)
   if ('draft' in read) return refused(draw(visit, server, read.draft), read.draft)
   const { values } = read
@@ -55,7 +60,7 @@ ${faultSummary(draft)}
 ${form({
   action: `${back}/edit`,
   formToken: visit.formToken,
-  content: html`${nameField(draft)}${tokenFields(draft, { isNew: false })}
+  content: html`${seenField(server.updatedAt)}${nameField(draft)}${tokenFields(draft, { isNew: false })}
 ${actions(submit('Save changes'), { label: 'Cancel', to: back })}`,
 })}`,
   }

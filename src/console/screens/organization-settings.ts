@@ -17,6 +17,7 @@ import { copyable } from '../parts/copy.ts'
 import { facts } from '../parts/facts.ts'
 import { actions, faultSummary, form, optionList, submit, textField } from '../parts/form.ts'
 import { linkButton, pageHeader, section } from '../parts/page-header.ts'
+import { isOutdated, outdatedDraft, seenField } from '../parts/seen.ts'
 import { badge } from '../parts/state.ts'
 import { count, time } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
@@ -78,23 +79,15 @@ ${apiDisclosure(services.issuer, [
 }
 
 export function editSettings(visit: OrganizationVisit): Reply {
-  const { name, settings } = visit.organization
-  const text = (number: number | null) => (number === null ? '' : String(number))
-  const draft = freshDraft({
-    name,
-    rules: [
-      ...(settings.requireJti ? ['require_jti'] : []),
-      ...(settings.allowGeneratedKeys ? ['allow_generated_keys'] : []),
-    ],
-    max_key_lifetime_days: text(settings.maxKeyLifetimeDays),
-    max_keys_per_account: text(settings.maxKeysPerAccount),
-    token_requests_per_minute: text(settings.tokenRequestsPerMinute),
-  })
-  return { page: draw(visit, draft) }
+  return { page: draw(visit, freshDraft(valuesOf(visit.organization))) }
 }
 
 export async function saveSettings(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor, organization, home, form: given } = visit
+  if (isOutdated(given, organization.updatedAt)) {
+    const draft = outdatedDraft(valuesOf(organization))
+    return refused(draw(visit, draft), draft)
+  }
   const read = readForm(given, FIELDS)
   if ('draft' in read) return refused(draw(visit, read.draft), read.draft)
   const { values } = read
@@ -115,6 +108,21 @@ export async function saveSettings(visit: OrganizationVisit): Promise<Reply> {
     return refused(draw(visit, draft), draft)
   }
   return { to: `${home}/settings`, done: 'Your changes are saved.' }
+}
+
+/** The fields as they stand now. */
+function valuesOf({ name, settings }: OrganizationRow) {
+  const text = (number: number | null) => (number === null ? '' : String(number))
+  return {
+    name,
+    rules: [
+      ...(settings.requireJti ? ['require_jti'] : []),
+      ...(settings.allowGeneratedKeys ? ['allow_generated_keys'] : []),
+    ],
+    max_key_lifetime_days: text(settings.maxKeyLifetimeDays),
+    max_keys_per_account: text(settings.maxKeysPerAccount),
+    token_requests_per_minute: text(settings.tokenRequestsPerMinute),
+  }
 }
 
 function drawFacts({ organization, now }: OrganizationVisit): Html {
@@ -234,7 +242,7 @@ ${faultSummary(draft)}
 ${form({
   action: `${back}/edit`,
   formToken,
-  content: html`${textField(draft, { name: 'name', label: 'Name' })}
+  content: html`${seenField(organization.updatedAt)}${textField(draft, { name: 'name', label: 'Name' })}
 ${textField(draft, {
   name: 'max_key_lifetime_days',
   label: 'Longest life of a new key, in days',
