@@ -18,7 +18,7 @@ export type AssertionStream = {
   stop(): Promise<unknown>
 }
 
-type Share = AssertionSource & { count: number; isStream: boolean }
+type Share = { sources: readonly AssertionSource[]; count: number; isStream: boolean }
 
 const THREADS = 2
 const LIFETIME_SECONDS = 3_600
@@ -27,13 +27,18 @@ const STREAM_SHARE = 500
 
 /**
  * Prepares assertions, each with a `jti` of its own. They hold as grant (RFC 7523 §2.1) and
- * as client assertion (§2.2) alike, so that every server is sent the very same ones.
+ * as client assertion (§2.2) alike, so that every server is sent the very same ones. Several sources take turns.
  */
-export async function prepareAssertions(source: AssertionSource, count: number): Promise<string[]> {
+export async function prepareAssertions(
+  source: AssertionSource | readonly AssertionSource[],
+  count: number,
+): Promise<string[]> {
+  const sources = [source].flat()
   const shares = await Promise.all(
-    Array.from({ length: THREADS }, () =>
-      signInThread({ ...source, count: Math.ceil(count / THREADS), isStream: false }),
-    ),
+    Array.from({ length: THREADS }, (_, thread) => {
+      const own = sources.filter((_source, index) => sources.length < THREADS || index % THREADS === thread)
+      return signInThread({ sources: own, count: Math.ceil(count / THREADS), isStream: false })
+    }),
   )
   return shares.flat().slice(0, count)
 }
@@ -47,7 +52,7 @@ function signInThread(share: Share): Promise<string[]> {
 /** Prepares assertions as they are used up, in a thread of its own: for load that goes on longer than an assertion is good. */
 export function streamAssertions(source: AssertionSource): AssertionStream {
   const thread = new Worker(new URL(import.meta.url), {
-    workerData: { ...source, count: STREAM_SHARE, isStream: true } satisfies Share,
+    workerData: { sources: [source], count: STREAM_SHARE, isStream: true } satisfies Share,
   })
   const ready: string[] = []
   const waiting: ((assertion: string) => void)[] = []
@@ -72,16 +77,22 @@ export function streamAssertions(source: AssertionSource): AssertionStream {
   }
 }
 
-function signAll({ privateKey, keyId, accountId, issuer, count, algorithm = 'RS256' }: Share): string[] {
+function signAll({ sources, count }: Share): string[] {
+  const signers = sources.map(createSigner)
+  return Array.from({ length: count }, (_, index) => signers[index % signers.length]?.() ?? '')
+}
+
+function createSigner(source: AssertionSource): () => string {
+  const { privateKey, keyId, accountId, issuer, algorithm = 'RS256' } = source
   const key = createPrivateKey(privateKey)
   const header = encode({ alg: algorithm, kid: keyId, typ: 'JWT' })
   const iat = Math.floor(Date.now() / 1000)
   const claims = { iss: accountId, sub: accountId, aud: issuer, iat, exp: iat + LIFETIME_SECONDS }
-  return Array.from({ length: count }, () => {
+  return () => {
     const input = `${header}.${encode({ ...claims, jti: randomUUID() })}`
     const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
     return `${input}.${signature.toString('base64url')}`
-  })
+  }
 }
 
 const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')

@@ -35,7 +35,10 @@ type Answer = Record<string, any>
 
 const MAIN = join(import.meta.dirname, '../src/main.ts')
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-const SCOPE = 'bench:read'
+/** What the tokens of the benchmark are for. */
+export const SCOPE = 'bench:read'
+/** After that the management API is called with a new token: half of its life at the least. */
+const TOKEN_MILLISECONDS = 120_000
 
 /** Starts the server in a folder of its own and sets it up over its own management API. */
 export async function startCountersign(
@@ -113,22 +116,33 @@ function profiling(folder: string | undefined): string[] {
 
 async function createApi(issuer: string, keyFilePath: string): Promise<Countersign['api']> {
   const file = JSON.parse(await readFile(keyFilePath, 'utf8'))
-  const [assertion = ''] = await prepareAssertions(
-    { privateKey: file.private_key, keyId: file.private_key_id, accountId: file.client_id, issuer },
-    1,
-  )
-  const form = new URLSearchParams({ grant_type: JWT_BEARER, assertion })
-  const { access_token } = await answerOf(
-    await fetch(`${issuer}/oauth/token`, { method: 'POST', body: form }),
-  )
-  return async (method, path, body) =>
-    answerOf(
+  const source = {
+    privateKey: file.private_key,
+    keyId: file.private_key_id,
+    accountId: file.client_id,
+    issuer,
+  }
+  let token = ''
+  let renewAt = 0
+  return async (method, path, body) => {
+    if (performance.now() >= renewAt) {
+      token = await signIn()
+      renewAt = performance.now() + TOKEN_MILLISECONDS
+    }
+    return answerOf(
       await fetch(`${issuer}/api/v1${path}`, {
         method,
-        headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' },
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       }),
     )
+  }
+
+  async function signIn(): Promise<string> {
+    const [assertion = ''] = await prepareAssertions(source, 1)
+    const form = new URLSearchParams({ grant_type: JWT_BEARER, assertion })
+    return (await answerOf(await fetch(`${issuer}/oauth/token`, { method: 'POST', body: form }))).access_token
+  }
 }
 
 async function answerOf(response: Response): Promise<Answer> {

@@ -43,6 +43,7 @@ cleaning.defer(() => countersign.stop())
 const compared = await startComparedServers(folder, countersign)
 cleaning.defer(() => compared.provider.stop())
 cleaning.defer(() => compared.limit.stop())
+const servers = { countersign, 'oidc-provider': compared.provider, limit: compared.limit }
 const scenarios = listScenarios(countersign, compared).filter(({ id }) => new RegExp(flags.only).test(id))
 const samples = await run(scenarios)
 await writeFile(flags.json, `${JSON.stringify({ at: new Date().toISOString(), flags, samples }, null, 1)}\n`)
@@ -61,7 +62,7 @@ async function run(scenarios: readonly Scenario[]): Promise<Sample[]> {
       const assertions = await prepareRound(count)
       for (const scenario of scenarios) {
         const requests = await scenario.prepare(count, assertions)
-        const sample = await measure(scenario, { requests, connections, round }, { countersign, compared })
+        const sample = await measure(scenario, { requests, connections, round }, servers[scenario.server])
         // Round 0 warms up: compilers, caches, connections.
         if (round > 0) samples.push(sample)
       }

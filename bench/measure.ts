@@ -1,8 +1,5 @@
-import type { Countersign } from './countersign.ts'
 import { applyLoad } from './load.ts'
 import { cpuSecondsOf, cpuSecondsOfTree, residentMebibytes } from './processes.ts'
-import type { Scenario } from './scenarios.ts'
-import type { ComparedServers } from './servers.ts'
 
 /** One slot: one scenario at one number of connections in one round. */
 export type Sample = {
@@ -19,18 +16,15 @@ export type Sample = {
   memoryMebibytes: number
 }
 
+/** Whose CPU is counted; `postmasterPid` where there is a database of its own. */
+export type MeasuredServer = { port: number; pid: number; postmasterPid?: number }
+
 /** Applies the requests of one slot and measures what they took. */
 export async function measure(
-  scenario: Scenario,
+  scenario: { id: string; expected: string },
   slot: { requests: readonly Buffer[]; connections: number; round: number },
-  servers: { countersign: Countersign; compared: ComparedServers },
+  server: MeasuredServer,
 ): Promise<Sample> {
-  const { countersign, compared } = servers
-  const server = {
-    countersign,
-    'oidc-provider': compared.provider,
-    limit: compared.limit,
-  }[scenario.server]
   const before = readCpu()
   const { seconds, latencies } = await applyLoad({
     port: server.port,
@@ -57,7 +51,7 @@ export async function measure(
   function readCpu() {
     return {
       server: cpuSecondsOf(server.pid),
-      database: scenario.server === 'countersign' ? cpuSecondsOfTree(countersign.postmasterPid) : 0,
+      database: server.postmasterPid === undefined ? 0 : cpuSecondsOfTree(server.postmasterPid),
       generator: cpuSecondsOf(process.pid),
     }
   }

@@ -194,7 +194,8 @@ function ratiosOf(
   })
 }
 
-function render(headings: readonly string[], rows: readonly string[][], isMarkdown: boolean): string {
+/** A table for the screen, or in Markdown. */
+export function render(headings: readonly string[], rows: readonly string[][], isMarkdown: boolean): string {
   if (isMarkdown) {
     return [headings, headings.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
   }

@@ -92,7 +92,8 @@ export function listScenarios(countersign: Countersign, compared: ComparedServer
   }
 }
 
-function grantForm(assertion: string): string {
+/** The form of the JWT bearer grant. */
+export function grantForm(assertion: string): string {
   return `grant_type=${JWT_BEARER}&assertion=${assertion}`
 }
 
@@ -103,7 +104,8 @@ function clientForm(assertion: string, resource: string): string {
   )
 }
 
-function introspections(
+/** Introspections that ask about these tokens in turn. */
+export function introspections(
   count: number,
   path: string,
   authorization: string,
@@ -114,7 +116,8 @@ function introspections(
   )
 }
 
-async function requestToken(url: string, form: string): Promise<string> {
+/** Gets one token, apart from what is measured. */
+export async function requestToken(url: string, form: string): Promise<string> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
