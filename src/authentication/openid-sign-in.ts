@@ -50,9 +50,9 @@ export async function beginOpenidSignIn(
   await throttle.countOpenid(request.ip ?? '')
   const provider = await findIdentityProviderBySlug(db, organizationSlug)
   if (provider === undefined) throw new Refusal('openid_not_set', { organizationSlug })
-  const begun = await openid.begin(provider, openidRedirectUri(issuer))
-  const expiresAt = clock.now() + OPENID_REQUEST_SECONDS * 1000
   const { organizationId } = provider
+  const begun = await openid.begin(provider, openidRedirectUri(issuer, organizationId))
+  const expiresAt = clock.now() + OPENID_REQUEST_SECONDS * 1000
   return {
     url: begun.url,
     cookie: sealOf(services).seal({ ...begun.request, organizationId, issuer: provider.issuer, expiresAt }),
@@ -60,7 +60,7 @@ export async function beginOpenidSignIn(
 }
 
 /**
- * Ends it: the browser has come back with `query`. The provider vouches for an address of a domain that the
+ * Ends it: the browser has come back with `query`, to the redirect URI of `organizationId`. The provider vouches for an address of a domain that the
  * organization allows; the administrator of the organization with that address is signed in, and from then on
  * known by issuer and subject. Nobody is created.
  * Throws Refusal `openid_request_unknown`, `too_many_requests`, `openid_unavailable`, `openid_failed`,
@@ -69,13 +69,15 @@ export async function beginOpenidSignIn(
 export async function finishOpenidSignIn(
   services: Services,
   cookie: string | undefined,
-  query: URLSearchParams,
+  { organizationId, query }: { organizationId: string; query: URLSearchParams },
   request: RequestFacts,
 ): Promise<SignedIn> {
   const { db, clock, issuer, openid, throttle } = services
   const begun = sealOf(services).open(cookie)
   if (
     begun === undefined ||
+    // RFC 9700 §4.4: else a provider could have somebody bring it the code of another.
+    begun.organizationId !== organizationId ||
     clock.now() >= begun.expiresAt ||
     !safeEqual(query.get('state') ?? '', begun.state)
   ) {
@@ -91,7 +93,7 @@ export async function finishOpenidSignIn(
       fact: 'changed meanwhile',
     })
   }
-  const currentUrl = new URL(openidRedirectUri(issuer))
+  const currentUrl = new URL(openidRedirectUri(issuer, organizationId))
   currentUrl.search = query.toString()
   const person = await openid.finish(provider, currentUrl, begun)
   const email = requireAllowedEmail(provider, person)
@@ -102,7 +104,7 @@ export async function finishOpenidSignIn(
       fact: 'nobody has this address',
     })
   }
-  const { id: accountId, name: accountName, organizationId } = candidate
+  const { id: accountId, name: accountName } = candidate
   const account = { accountId, accountName, accountKind: 'administrator', organizationId } as const
   return noting(services, account, request, () =>
     transact(db, async (trx) => {

@@ -33,9 +33,12 @@ export function clientSecretId(organizationId: string): string {
   return `${organizationId} client secret`
 }
 
-/** Where a provider sends the browser back to; to be registered there. */
-export function openidRedirectUri(issuer: string): string {
-  return `${issuer}/sign-in/openid/callback`
+/**
+ * Where a provider sends the browser back to; to be registered there. One for each organization, since providers do not
+ * have to say who they are when they do (RFC 9207): what comes back from one is never taken to another (RFC 9700 §4.4).
+ */
+export function openidRedirectUri(issuer: string, organizationId: string): string {
+  return `${issuer}/sign-in/openid/callback/${organizationId}`
 }
 
 /** Throws Refusal `resource_not_found` or `identity_provider_missing`. */

@@ -32,7 +32,7 @@ export const ROUTES: readonly Route[] = [
   ['POST', '/password', signIn],
   ['POST', '/second-factor', giveSecondFactor],
   ['POST', '/openid', beginOpenid],
-  ['GET', '/openid/callback', finishOpenid],
+  ['GET', '/openid/callback/:org', finishOpenid],
 
   ['GET', '/session', getSession],
   ['DELETE', '/session', signOut],

@@ -362,7 +362,7 @@ describe('an identity provider', () => {
       issuer: PROVIDER.issuer,
       has_client_secret: true,
       email_domains: ['acme.example'],
-      redirect_uri: `${server.issuer}/sign-in/openid/callback`,
+      redirect_uri: `${server.issuer}/sign-in/openid/callback/${path.split('/')[2]}`,
     })
     expect(created.text).not.toContain(PROVIDER.client_secret)
     const { client_secret: _kept, ...rest } = PROVIDER

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
@@ -56,7 +57,7 @@ async function begin(browser: Browser, slug = organization.slug): Promise<string
 }
 
 function comeBack(browser: Browser, url: URL): Promise<Answer> {
-  return browser.call('GET', `/openid/callback${url.search}`)
+  return browser.call('GET', url.pathname.replace('/sign-in', '') + url.search)
 }
 
 async function signInAs(subject: string): Promise<{ browser: Browser; answer: Answer }> {
@@ -137,6 +138,53 @@ describe('nobody is signed in', () => {
     const url = await provider.cancel(await begin(browser))
     expectProblem(await comeBack(browser, url), 401, 'openid_failed')
   })
+})
+
+/**
+ * A provider of somebody who is after other organizations: sends whoever is to log in with it on to theirs, and keeps
+ * the codes that are meant for that one (RFC 9700 §4.4, mix-up).
+ */
+async function startMixingProvider() {
+  const codes: string[] = []
+  const http = createServer(async (req, res) => {
+    res.setHeader('content-type', 'application/json')
+    if (req.url?.endsWith('/openid-configuration')) {
+      const endpoints = { authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token` }
+      res.end(JSON.stringify({ issuer, ...endpoints, jwks_uri: `${issuer}/jwks` }))
+      return
+    }
+    const code = new URLSearchParams(await text(req)).get('code')
+    if (code !== null) codes.push(code)
+    res.writeHead(400).end('{"error":"invalid_grant"}')
+  })
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  return {
+    issuer,
+    codes,
+    close() {
+      http.closeAllConnections()
+      http.close()
+    },
+  }
+}
+
+test('a code for one organization never goes to the provider of another, which would sign in with it', async () => {
+  const { subject } = await invitePerson()
+  const mixing = await startMixingProvider()
+  const own = await createOrganization(server)
+  await setProvider(own.id, { issuer: mixing.issuer })
+  const attacker = createBrowser(server)
+  const mixed = new URL(await begin(attacker))
+  const victim = createBrowser(server)
+  const state = new URL(await begin(victim, own.slug)).searchParams.get('state')!
+  mixed.searchParams.set('state', state)
+  const back = await provider.logIn(mixed.href, subject)
+  // As from a provider that does not name itself (RFC 9207).
+  back.searchParams.delete('iss')
+  expectProblem(await comeBack(victim, back), 400, 'openid_request_unknown')
+  expect(mixing.codes).toEqual([])
+  mixing.close()
 })
 
 describe('what comes back counts only', () => {
@@ -257,7 +305,7 @@ test('one address has a provider asked so often and no more, whatever it comes b
   const comeBackWith = (code: string) =>
     browser.call(
       'GET',
-      `/openid/callback?state=${state}&error=access_denied&error_description=${code}`,
+      `/openid/callback/${organization.id}?state=${state}&error=access_denied&error_description=${code}`,
       undefined,
       {
         cookie,

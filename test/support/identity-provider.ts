@@ -24,7 +24,8 @@ const CLIENT_ID = 'countersign'
 const CLIENT_SECRET = 'secret-of-the-client-at-the-provider'
 const MAX_STEPS = 12
 
-export async function startIdentityProvider(redirectUri: string): Promise<TestIdentityProvider> {
+/** `redirectUris`: what those begin with to which it sends browsers back. */
+export async function startIdentityProvider(redirectUris: string): Promise<TestIdentityProvider> {
   let handler: RequestListener = (_req, res) => res.writeHead(503).end()
   const http = createServer((req, res) => handler(req, res))
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
@@ -36,7 +37,7 @@ export async function startIdentityProvider(redirectUri: string): Promise<TestId
         client_id: CLIENT_ID,
         client_secret: CLIENT_SECRET,
         token_endpoint_auth_method: 'client_secret_post',
-        redirect_uris: [redirectUri],
+        redirect_uris: [redirectUris],
       },
     ],
     claims: { email: ['email', 'email_verified'] },
@@ -46,6 +47,8 @@ export async function startIdentityProvider(redirectUri: string): Promise<TestId
       claims: () => ({ sub: subject, ...people.get(subject) }),
     }),
   })
+  // Organizations come and go while a test runs, and each has a URI of its own.
+  provider.Client.prototype.redirectUriAllowed = (uri: string) => uri.startsWith(redirectUris)
   handler = provider.callback()
 
   return {
@@ -81,7 +84,7 @@ export async function startIdentityProvider(redirectUri: string): Promise<TestId
     let next: { url: string; form?: Record<string, string> } = { url: start }
     for (let step = 0; step < MAX_STEPS; step++) {
       const url = new URL(next.url, issuer)
-      if (url.href.startsWith(redirectUri)) return url
+      if (url.href.startsWith(redirectUris)) return url
       const response = await fetch(url, {
         redirect: 'manual',
         headers: { cookie: [...cookies].map((pair) => pair.join('=')).join('; ') },

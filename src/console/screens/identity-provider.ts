@@ -168,7 +168,7 @@ async function draw(visit: OrganizationVisit, draft: Draft | undefined): Promise
   const provider = await findProvider(visit)
   const canManage = may(visit, 'organizations:manage')
   const path = `/organizations/${organization.id}/identity-provider`
-  const redirectUri = openidRedirectUri(services.issuer)
+  const redirectUri = openidRedirectUri(services.issuer, organization.id)
   return {
     title: 'Single sign-on',
     content: html`${pageHeader({

@@ -40,7 +40,7 @@ function present(provider: IdentityProviderRow, { services }: Call) {
     client_id: provider.clientId,
     has_client_secret: provider.wrappedClientSecret !== null,
     email_domains: provider.emailDomains,
-    redirect_uri: directory.openidRedirectUri(services.issuer),
+    redirect_uri: directory.openidRedirectUri(services.issuer, provider.organizationId),
     created_at: showTime(provider.createdAt),
     updated_at: showTime(provider.updatedAt),
   }

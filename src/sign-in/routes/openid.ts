@@ -4,8 +4,8 @@ import { noteRefusal } from '../../http/request-context.ts'
 import type { Call, Reply } from '../route.ts'
 
 /** Pages of the console, where somebody goes on, seen from the redirect URI. */
-const NEXT = '../../console/'
-const REFUSED = '../../console/sign-in?refused='
+const NEXT = '../../../console/'
+const REFUSED = '../../../console/sign-in?refused='
 
 export async function beginOpenid({ services, cookies, res, body, facts }: Call): Promise<Reply> {
   const { url, cookie } = await authentication.beginOpenidSignIn(services, body.organization, facts)
@@ -33,7 +33,8 @@ async function finish({ services, cookies, req, res, facts }: Call): Promise<Rep
   const cookie = cookies.openid.read(req)
   cookies.openid.clear(res)
   const query = new URL(req.originalUrl, services.issuer).searchParams
-  const { secret } = await authentication.finishOpenidSignIn(services, cookie, query, facts)
+  const back = { organizationId: String(req.params.org), query }
+  const { secret } = await authentication.finishOpenidSignIn(services, cookie, back, facts)
   cookies.session.set(res, secret)
   return { status: 200, page: PAGE }
 }
