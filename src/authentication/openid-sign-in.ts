@@ -13,6 +13,7 @@ import {
   linkAccount,
 } from '../database/queries/identity-providers.ts'
 import { deleteInvitation } from '../database/queries/invitations.ts'
+import { shareOrganization } from '../database/queries/organizations.ts'
 import type { IdentityProviderRow } from '../database/tables.ts'
 import { transact } from '../database/transaction.ts'
 import type { RequestFacts } from '../directory/actor.ts'
@@ -87,12 +88,7 @@ export async function finishOpenidSignIn(
   }
   await throttle.countOpenid(request.ip ?? '')
   const provider = await findIdentityProvider(db, begun.organizationId)
-  if (provider === undefined || provider.issuer !== begun.issuer) {
-    throw new Refusal('openid_request_unknown', {
-      organizationId: begun.organizationId,
-      fact: 'changed meanwhile',
-    })
-  }
+  if (provider === undefined || provider.issuer !== begun.issuer) throw changedMeanwhile(organizationId)
   const currentUrl = new URL(openidRedirectUri(issuer, organizationId))
   currentUrl.search = query.toString()
   const person = await openid.finish(provider, currentUrl, begun)
@@ -109,6 +105,7 @@ export async function finishOpenidSignIn(
   return noting(services, account, request, () =>
     transact(db, async (trx) => {
       const now = clock.now()
+      await assertStillSet(trx, provider)
       const administrator = await lockAdmissible(trx, accountId)
       await link(trx, administrator, { provider, subject: person.subject }, request, now)
       const secret = await beginSession(
@@ -151,6 +148,24 @@ async function findCandidate(
   const linkedId = await findLinkedAccountId(db, { organizationId, issuer, subject })
   if (linkedId !== undefined) return findAdmissibleAdministrator(db, linkedId)
   return findAdministratorByEmail(db, organizationId, email)
+}
+
+/** To ask it took as long as it liked. What is set now stays so until the transaction ends. */
+async function assertStillSet(trx: Trx, asked: IdentityProviderRow): Promise<void> {
+  const { organizationId } = asked
+  // Before the account, as everybody does who needs both.
+  await shareOrganization(trx, organizationId)
+  const present = await findIdentityProvider(trx, organizationId)
+  if (present === undefined || termsOf(present) !== termsOf(asked)) throw changedMeanwhile(organizationId)
+}
+
+/** All by which somebody is let in, as one text to compare by. */
+function termsOf({ issuer, clientId, emailDomains }: IdentityProviderRow): string {
+  return JSON.stringify([issuer, clientId, emailDomains])
+}
+
+function changedMeanwhile(organizationId: string): Refusal {
+  return new Refusal('openid_request_unknown', { organizationId, fact: 'changed meanwhile' })
 }
 
 async function lockAdmissible(trx: Trx, accountId: string): Promise<Administrator> {

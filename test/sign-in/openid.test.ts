@@ -231,6 +231,19 @@ describe('what comes back counts only', () => {
     await must(server.api('DELETE', `/organizations/${organization.id}/identity-provider`))
     expectProblem(await comeBack(browser, url), 400, 'openid_request_unknown')
   })
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['removed', () => must(server.api('DELETE', `/organizations/${organization.id}/identity-provider`))],
+    ['given other domains', () => setProvider(organization.id, { email_domains: ['other.example'] })],
+  ])('for a provider that is not %s while it is asked', async (_what, change) => {
+    const { id, subject } = await invitePerson()
+    const browser = createBrowser(server)
+    const url = await provider.logIn(await begin(browser), subject)
+    provider.beforeExchange(change)
+    expectProblem(await comeBack(browser, url), 400, 'openid_request_unknown')
+    expect(browser.cookies.has(SESSION_COOKIE)).toBe(false)
+    expect((await must(server.api('GET', `${administrators}/${id}`))).status).toBe('invited')
+  })
 })
 
 test('an organization that does not exist and one without a provider are answered alike', async () => {

@@ -17,6 +17,8 @@ export type TestIdentityProvider = {
   logIn(authorizationUrl: string, subject: string): Promise<URL>
   /** The same for somebody who goes away from the login page. */
   cancel(authorizationUrl: string): Promise<URL>
+  /** Calls a function before the next code is exchanged, and waits for it. */
+  beforeExchange(act: () => Promise<unknown>): void
   close(): Promise<void>
 }
 
@@ -27,7 +29,15 @@ const MAX_STEPS = 12
 /** `redirectUris`: what those begin with to which it sends browsers back. */
 export async function startIdentityProvider(redirectUris: string): Promise<TestIdentityProvider> {
   let handler: RequestListener = (_req, res) => res.writeHead(503).end()
-  const http = createServer((req, res) => handler(req, res))
+  let interruption: (() => Promise<unknown>) | undefined
+  const http = createServer(async (req, res) => {
+    const interrupt = req.url === '/token' ? interruption : undefined
+    if (interrupt !== undefined) {
+      interruption = undefined
+      await interrupt()
+    }
+    handler(req, res)
+  })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const people = new Map<string, ProviderPerson>()
@@ -69,6 +79,9 @@ export async function startIdentityProvider(redirectUris: string): Promise<TestI
         if (abort === undefined) throw new Error(`no way back: ${page.slice(0, 300)}`)
         return { url: abort }
       }),
+    beforeExchange(act) {
+      interruption = act
+    },
     close: () =>
       new Promise((resolve) => {
         http.close(() => resolve())
