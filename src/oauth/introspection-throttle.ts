@@ -1,17 +1,20 @@
-import { type Reason, Refusal } from '../errors.ts'
+import type { RateLimiterRes } from 'rate-limiter-flexible'
+import { type PrivateDetail, type Reason, Refusal } from '../errors.ts'
 import { createFailureCounter } from '../http/failure-counter.ts'
+import { networkOf } from '../network.ts'
 import type { Inspection } from '../tokens/inspect.ts'
 
-/** Failed authentications that one address may have in a minute (RFC 6749 §2.3.1). */
+/** Failed authentications that one network may have in a minute (RFC 6749 §2.3.1). */
 const FAILED_CREDENTIALS_PER_MINUTE = 60
 /** What counts as a guess at a secret or a token. */
 const GUESSES: readonly Reason[] = ['credentials_malformed', 'credentials_invalid', 'token_invalid']
 /** Tokens that nobody ever issued, that one caller may ask about in a minute (RFC 7662 §4). */
 const UNKNOWN_TOKENS_PER_MINUTE = 300
+const WINDOW_SECONDS = 60
 
 export type IntrospectionThrottle = {
   /**
-   * Runs an authentication and counts its failures by address; further ones are refused without a verdict.
+   * Runs an authentication and counts its failures by network; further ones are refused without a verdict.
    * Credentials that hold are let in all the same: behind one address there may be many callers.
    */
   guardCredentials<Result>(ip: string, authenticate: () => Promise<Result>): Promise<Result>
@@ -25,29 +28,31 @@ export type IntrospectionThrottle = {
 
 /**
  * Slows down whoever guesses secrets or tokens. Counted in this process: n nodes allow n times as much, which
- * against 256 random bits makes no difference. Throws Refusal `too_many_requests`.
+ * against 256 random bits makes no difference. Its memory is bounded, whatever is sent. Throws Refusal
+ * `too_many_requests`.
  */
 export function createIntrospectionThrottle(): IntrospectionThrottle {
-  const failures = createFailureCounter(FAILED_CREDENTIALS_PER_MINUTE, 60)
-  const unknownTokens = createFailureCounter(UNKNOWN_TOKENS_PER_MINUTE, 60)
+  const failures = createFailureCounter(FAILED_CREDENTIALS_PER_MINUTE, WINDOW_SECONDS)
+  const unknownTokens = createFailureCounter(UNKNOWN_TOKENS_PER_MINUTE, WINDOW_SECONDS)
   return {
     async guardCredentials(ip, authenticate) {
       try {
         return await authenticate()
       } catch (error) {
         if (!(error instanceof Refusal) || !GUESSES.includes(error.reason)) throw error
-        const rejection = await failures.count(ip)
-        throw rejection === undefined ? error : tooMany(rejection.msBeforeNext)
+        const excess = await failures.count(networkOf(ip))
+        throw excess === undefined ? error : tooMany(excess, error.detail)
       }
     },
     async assertNotFishing(callerId, inspection) {
       if (inspection.active || (inspection.why !== 'unknown' && inspection.why !== 'malformed')) return
-      const rejection = await unknownTokens.count(callerId)
-      if (rejection !== undefined) throw tooMany(rejection.msBeforeNext)
+      const excess = await unknownTokens.count(callerId)
+      if (excess !== undefined) throw tooMany(excess, { callerId })
     },
   }
 }
 
-function tooMany(millisecondsBeforeNext: number): Refusal {
-  return new Refusal('too_many_requests', {}, { retryAfterSeconds: Math.ceil(millisecondsBeforeNext / 1000) })
+/** The operator still hears what was refused. */
+function tooMany({ msBeforeNext }: RateLimiterRes, detail: PrivateDetail): Refusal {
+  return new Refusal('too_many_requests', detail, { retryAfterSeconds: Math.ceil(msBeforeNext / 1000) })
 }

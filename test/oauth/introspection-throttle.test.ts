@@ -48,6 +48,18 @@ test('one address that failed too often keeps no other one waiting', async () =>
   expect(await outcome(fail('203.0.113.2'))).toBe('credentials_invalid')
 })
 
+test('all addresses of an IPv6 network are one: whoever has one of them has them all', async () => {
+  const throttle = createIntrospectionThrottle()
+  const fail = (ip: string) =>
+    throttle.guardCredentials(ip, () => Promise.reject(new Refusal('credentials_invalid', { callerId: ip })))
+  for (let host = 1; host <= 60; host++) await outcome(fail(`2001:db8::${host.toString(16)}`))
+  await expect(fail('2001:db8:0:0:ffff::1')).rejects.toMatchObject({
+    reason: 'too_many_requests',
+    detail: { callerId: '2001:db8:0:0:ffff::1' },
+  })
+  expect(await outcome(fail('2001:db8:0:1::1'))).toBe('credentials_invalid')
+})
+
 test('a request without credentials is no guess, nor is a permission that is missing', async () => {
   const throttle = createIntrospectionThrottle()
   for (const reason of ['credentials_missing', 'permission_missing', 'database_unavailable'] as const) {
