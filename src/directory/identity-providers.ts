@@ -80,6 +80,7 @@ export async function putIdentityProvider(
     const before = await findIdentityProvider(trx, id)
     const { clientSecret } = request
     const isSecretKept = clientSecret === undefined && before?.issuer === request.issuer
+    if (clientSecret === undefined && !isSecretKept) assertWithoutSecret(before)
     const provider: IdentityProviderRow = {
       organizationId: id,
       issuer: request.issuer,
@@ -106,6 +107,13 @@ export async function putIdentityProvider(
     ])
     return { provider, isNew: before === undefined }
   })
+}
+
+/** A secret is for the issuer that gave it out, and none is never made of one by leaving it out. */
+function assertWithoutSecret(before: IdentityProviderRow | undefined): void {
+  if (before === undefined || before.wrappedClientSecret === null) return
+  const detail = 'is required with another issuer; null for a public client'
+  throw new Refusal('input_invalid', { fault: detail }, { faults: [{ pointer: '/client_secret', detail }] })
 }
 
 async function assertMayBeAnybody(trx: Trx, actor: Actor, organizationId: string): Promise<void> {

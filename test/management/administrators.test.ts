@@ -368,9 +368,15 @@ describe('an identity provider', () => {
     const { client_secret: _kept, ...rest } = PROVIDER
     const same = await server.api('PUT', path, rest)
     expect({ status: same.status, kept: same.body.has_client_secret }).toEqual({ status: 200, kept: true })
-    // A secret is never sent to another provider than the one it was given for.
-    const moved = await must(server.api('PUT', path, { ...rest, issuer: 'https://other.example' }))
+    // A secret is never sent to another provider than the one it was given for, and none is never made of one.
+    const elsewhere = { ...rest, issuer: 'https://other.example' }
+    const refused = await server.api('PUT', path, elsewhere)
+    expectProblem(refused, 422, 'input_invalid')
+    expect(pointersOf(refused)).toEqual(['/client_secret'])
+    expect(await must(server.api('GET', path))).toMatchObject({ issuer: PROVIDER.issuer })
+    const moved = await must(server.api('PUT', path, { ...elsewhere, client_secret: null }))
     expect(moved.has_client_secret).toBe(false)
+    expect((await must(server.api('PUT', path, rest))).has_client_secret).toBe(false)
     expect((await server.api('DELETE', path)).status).toBe(204)
     expect((await server.api('DELETE', path)).status).toBe(204)
     expectProblem(await server.api('GET', path), 404, 'identity_provider_missing')
