@@ -47,8 +47,9 @@ export async function acceptInvitation(
   const { db, clock, passwords } = services
   const digest = digestSecret(given.invitation)
   // Before the password is hashed: whoever has no invitation makes no work.
-  requireLive(await findInvitation(db, digest), clock.now())
-  const hash = await passwords.hash(requireGoodPassword(given.password, '/password'))
+  const { name, email, organization } = await readInvitation(services, given.invitation)
+  const names = [name, email, organization.name, organization.slug]
+  const hash = await passwords.hash(requireGoodPassword(given.password, '/password', names))
   return transact(db, (trx) => redeemInvitation(trx, { digest, hash }, request, clock.now()))
 }
 
@@ -87,7 +88,9 @@ export async function changePassword(
   given: { password: string; newPassword: string },
 ): Promise<void> {
   const { accountId, accountName, organizationId, id: sessionId } = session.record
-  const newPassword = requireGoodPassword(given.newPassword, '/new_password')
+  const { accountEmail, organizationName, organizationSlug } = session.record
+  const names = [accountName, accountEmail, organizationName, organizationSlug]
+  const newPassword = requireGoodPassword(given.newPassword, '/new_password', names)
   const proven = await provePassword(services, session, given.password, session.actor.request)
   const hash = await services.passwords.hash(newPassword)
   await transact(services.db, async (trx) => {

@@ -2,12 +2,15 @@ import { createHash, randomInt } from 'node:crypto'
 
 /** How many somebody gets, each good for one sign-in without the second factor. */
 const COUNT = 10
-/** No letters that look alike: Crockford's base 32. 16 of them are 80 random bits, beyond any search. */
+/**
+ * No letters that look alike: Crockford's base 32. 28 of them are 140 random bits, beyond any search, also of who has
+ * the digests. Codes of 16, from before, are good until they are used or replaced.
+ */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
-const CHARACTERS = 16
+const CHARACTERS = 28
 const GROUP = /.{4}(?=.)/g
 
-/** A fresh set of codes, such as `7k2m-9xqd-4hnt-p0ra`. They are shown once. */
+/** A fresh set of codes, such as `7k2m-9xqd-4hnt-p0ra-c8ve-w3zs-1gbf`. They are shown once. */
 export function createRecoveryCodes(): string[] {
   return Array.from({ length: COUNT }, () => {
     const characters = Array.from({ length: CHARACTERS }, () => ALPHABET[randomInt(ALPHABET.length)])

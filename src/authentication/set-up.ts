@@ -40,7 +40,7 @@ export async function setUp(
   const { db, clock, issuer } = services
   // Before the password is hashed: whoever has no link makes no work.
   await checkSetUpLink(services, secret)
-  const hash = await services.passwords.hash(requireGoodPassword(password, '/password'))
+  const hash = await services.passwords.hash(requireGoodPassword(password, '/password', [name, email]))
   await transact(db, async (trx) => {
     const now = clock.now()
     const isTaken = await takeSetUpLink(trx, digestSecret(secret), new Date(now))

@@ -44,9 +44,9 @@ describe('a hash', () => {
 })
 
 describe('a password to be chosen', () => {
-  const faultOf = (password: string) => {
+  const faultOf = (password: string, names: string[] = []) => {
     try {
-      requireGoodPassword(password, '/password')
+      requireGoodPassword(password, '/password', names)
       return undefined
     } catch (error) {
       return (error as Refusal).told.faults?.[0]?.detail
@@ -70,16 +70,35 @@ describe('a password to be chosen', () => {
 
   test('is the same however its letters are composed', () => {
     expect(normalizePassword('pa\u0308sse')).toBe('pässe')
-    expect(requireGoodPassword('\u0061\u0308 long enough', '/p')).toBe('ä long enough')
+    expect(requireGoodPassword('\u0061\u0308 long enough', '/p', [])).toBe('ä long enough')
+  })
+
+  test.each([
+    ['countersign2026', false],
+    ['Acme Bridges 2026!', false],
+    ['ACMEBRIDGESACMEBRIDGES', false],
+    ['acme-bridges-acme', false],
+    ['lovelace.ada.1815', false],
+    ['ada@engines.example', false],
+    ['Zo\u00eb zo\u0065\u0308 Zo\u00eb 12', false],
+    ['correct horse acme battery', true],
+    ['a bridge to nowhere', true],
+  ])('names that an attacker knows do not count towards its length: «%s»', (password, isGood) => {
+    const names = ['Acme Bridges', 'acme-bridges', 'Ada Zoë Lovelace', 'ada@engines.example']
+    expect(faultOf(password, names)).toBe(
+      isGood
+        ? undefined
+        : 'must have at least 12 characters besides the names of the person, the organization and this product',
+    )
   })
 })
 
 describe('recovery codes', () => {
-  test('are ten, all different, of 80 bits', () => {
+  test('are ten, all different, of 140 bits', () => {
     const codes = createRecoveryCodes()
     expect(codes).toHaveLength(10)
     expect(new Set(codes).size).toBe(10)
-    for (const code of codes) expect(code).toMatch(/^[0-9a-hjkmnp-tv-z]{4}(-[0-9a-hjkmnp-tv-z]{4}){3}$/)
+    for (const code of codes) expect(code).toMatch(/^[0-9a-hjkmnp-tv-z]{4}(-[0-9a-hjkmnp-tv-z]{4}){6}$/)
   })
 
   test('are the same however they are typed, and another thing for another account', () => {

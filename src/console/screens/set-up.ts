@@ -77,7 +77,7 @@ ${form({
     label: 'Password',
     type: 'password',
     autocomplete: 'new-password',
-    help: 'At least 12 characters, and none of the passwords that are tried first. There are no other rules.',
+    help: 'At least 12 characters, your names and the organization’s not counted, and none of the passwords that are tried first.',
   })}
   ${actions(submit('Create my account'))}`,
 })}`,
