@@ -42,6 +42,7 @@ import { toRefusal } from './http/fault.ts'
 import { createHealthRouter, type Unreadiness } from './http/health.ts'
 import { inOriginForm } from './http/origin-form.ts'
 import { createReferencePage } from './http/reference-page.ts'
+import type { RefusalFloor } from './http/refusal-floor.ts'
 import { type Answer, contextOf, createRequestContext, noteRefusal } from './http/request-context.ts'
 import type { Tarpit } from './http/tarpit.ts'
 import { createTrustedProxies } from './http/trusted-proxy.ts'
@@ -98,6 +99,8 @@ export type AppOptions = {
   atStop: (task: () => Promise<void>) => void
   /** Slows down whoever is refused all the time (http/tarpit.ts). */
   tarpit: Tarpit
+  /** Gives refusals of the OAuth endpoints one time (http/refusal-floor.ts). */
+  refusalFloor: RefusalFloor
   /** Also check our own answers against openapi.yaml; on in the tests. */
   validateResponses: boolean
 }
@@ -211,6 +214,7 @@ export function createApp(options: AppOptions): RequestListener {
       findCaller({ named, digest: digestSecret(secret), now: clock.now() }),
     throttle: createIntrospectionThrottle(),
     tarpit: options.tarpit,
+    refusalFloor: options.refusalFloor,
     trail: createTrail({ action: 'token.refused', askedBy: 'sender of a token request' }),
     revocationTrail: createTrail({
       action: 'token.revocation_refused',

@@ -22,6 +22,7 @@ import { issueSetUpLink } from './directory/set-up.ts'
 import { startSigningKeyMaintenance } from './directory/signing-key-maintenance.ts'
 import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
+import { createRefusalFloor } from './http/refusal-floor.ts'
 import { createTarpit } from './http/tarpit.ts'
 import { createMetrics, type Metrics, serveMetrics } from './observability/metrics.ts'
 import { startTracing } from './observability/tracing.ts'
@@ -142,6 +143,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     lastRestoration: restorations.last,
     atStop: (task) => starting.defer(task),
     tarpit: createTarpit(),
+    refusalFloor: createRefusalFloor(),
     validateResponses: options.validateResponses,
   })
   const listener = await listen(tracing?.handle(app) ?? app, config)

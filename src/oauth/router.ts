@@ -8,6 +8,7 @@ import { toRefusal } from '../http/fault.ts'
 import { readBody } from '../http/form.ts'
 import { allowOnly } from '../http/methods.ts'
 import { assertTls, refusePlaintext } from '../http/plaintext.ts'
+import type { RefusalFloor } from '../http/refusal-floor.ts'
 import { type Answer, contextOf, isFromTrustedProxy, noteRefusal } from '../http/request-context.ts'
 import type { Tarpit } from '../http/tarpit.ts'
 import type { KeyRing } from '../signing/key-ring.ts'
@@ -27,6 +28,7 @@ export type OAuthServices = Omit<TokenEndpointServices, 'tokenEndpoint'> &
     trail: RefusalTrail
     revocationTrail: RefusalTrail
     tarpit: Tarpit
+    refusalFloor: RefusalFloor
     /** Called for every error that is not a refusal: a bug. */
     onBug: (error: unknown, res: Answer) => void
   }
@@ -54,6 +56,7 @@ export function createHotEndpoints(services: OAuthServices): HotEndpoints {
 
   function complete(answer: Endpoint, trail?: RefusalTrail): Endpoint {
     return async (req, res) => {
+      const floor = services.refusalFloor()
       try {
         if (mustBeTls) assertTls(req, isFromTrustedProxy(res))
         await answer(req, res)
@@ -61,6 +64,7 @@ export function createHotEndpoints(services: OAuthServices): HotEndpoints {
         if (error instanceof Refusal) {
           trail?.note(error, contextOf(res))
           await services.tarpit(res, error)
+          await floor
         }
         answerError(error, res, services.onBug)
       }
@@ -79,7 +83,10 @@ export function createOAuthRouter(services: OAuthServices, hotEndpoints: HotEndp
       .post((req, res) => answer(req, res))
       .all(allowOnly('POST'))
   }
-  router.route('/oauth/revoke').post(readBody, createRevocationEndpoint(services)).all(allowOnly('POST'))
+  router
+    .route('/oauth/revoke')
+    .post(setFloor(services.refusalFloor), readBody, createRevocationEndpoint(services))
+    .all(allowOnly('POST'))
   router
     .route('/oauth/forward-auth')
     .get(createForwardAuthEndpoint(services, 204))
@@ -143,9 +150,19 @@ function noteInTrail(trail: RefusalTrail): ErrorRequestHandler {
   }
 }
 
+function setFloor(refusalFloor: RefusalFloor): RequestHandler {
+  return (_req, res, next) => {
+    res.locals.refusalFloor = refusalFloor()
+    next()
+  }
+}
+
 function answerLate(tarpit: Tarpit): ErrorRequestHandler {
   return async (error: unknown, _req, res, next) => {
-    if (error instanceof Refusal) await tarpit(res, error)
+    if (error instanceof Refusal) {
+      await tarpit(res, error)
+      await res.locals.refusalFloor
+    }
     next(error)
   }
 }

@@ -10,6 +10,7 @@ import { ensureInstallation } from '../../src/directory/installation.ts'
 import { registerOperatorKey } from '../../src/directory/operator-key.ts'
 import { maintainSigningKeys, type SigningKeyChange } from '../../src/directory/signing-keys.ts'
 import { createHttpServer } from '../../src/http/listener.ts'
+import type { RefusalFloor } from '../../src/http/refusal-floor.ts'
 import type { Tarpit } from '../../src/http/tarpit.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { createMetrics, type Metrics } from '../../src/observability/metrics.ts'
@@ -103,6 +104,8 @@ export async function startTestServer(
     clientCertificateHeader?: string
     /** Without it nobody is slowed down: tests are refused all the time. */
     tarpit?: Tarpit
+    /** None where nothing is said: the suites are refused by the ten thousand. */
+    refusalFloor?: RefusalFloor
   } = {},
 ): Promise<TestServer> {
   const clock = options.clock ?? createTestClock()
@@ -145,6 +148,7 @@ export async function startTestServer(
     trustedProxies: options.trustedProxies ?? [],
     clientCertificateHeader: options.clientCertificateHeader,
     tarpit: options.tarpit ?? (async () => undefined),
+    refusalFloor: options.refusalFloor ?? (async () => undefined),
     connection,
     keyRing,
     keyEncryptionKeys,
