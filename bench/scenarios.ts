@@ -34,6 +34,12 @@ export function listScenarios(countersign: Countersign, compared: ComparedServer
     introspectionOf('rs256', 'rs256', issueTokens),
     introspectionOf('API token', 'jwt', async (kind) => [countersign.subjects[kind].apiToken]),
     {
+      id: 'limit introspection',
+      server: 'limit',
+      expected: '"active":true',
+      prepare: async (count) => introspections(count, '/', 'Basic x', ['x']),
+    },
+    {
       id: 'oidc-provider opaque introspection',
       server: 'oidc-provider',
       expected: '"active":true',
