@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { prepareAssertions } from './assertions.ts'
 import { startCountersign, type TokenKind } from './countersign.ts'
+import { drawFlames } from './flame.ts'
 import { measureFootprint } from './footprint.ts'
 import { measure, type Sample } from './measure.ts'
 import { toSentence, toTable, withFigures } from './report.ts'
@@ -20,7 +21,7 @@ const { values: flags } = parseArgs({
     json: { type: 'string', default: 'bench-results.json' },
     /** Only scenarios whose names match. */
     only: { type: 'string', default: '' },
-    /** A folder for a CPU profile of Countersign, to be opened in a browser's developer tools. */
+    /** A folder for a CPU profile of Countersign, for a browser's developer tools, and a flame graph of it. */
     profile: { type: 'string' },
     /** Also writes the figures into docs/performance.md. */
     page: { type: 'boolean', default: false },
@@ -50,6 +51,10 @@ await writeFile(flags.json, `${JSON.stringify({ at: new Date().toISOString(), fl
 console.log(toTable(samples))
 const footprint = await measureFootprint(countersign)
 console.log(toSentence(footprint))
+if (flags.profile !== undefined) {
+  await countersign.stop()
+  console.log(`Flame graph: ${await drawFlames(flags.profile)}`)
+}
 if (flags.page)
   await writeFile(PAGE, withFigures(await readFile(PAGE, 'utf8'), { samples, footprint, flags }))
 
