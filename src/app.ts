@@ -185,10 +185,10 @@ export function createApp(options: AppOptions): RequestListener {
     return trail
   }
 
-  const verifyAssertion = traced(
-    'assertion',
-    createAssertionVerifier(clock, options.lastRestoration),
-  ) as VerifyAssertion
+  const verify = createAssertionVerifier(clock, options.lastRestoration)
+  // One call at a time: a function that was wrapped whole would forget that it serves every kind.
+  const verifyAssertion: VerifyAssertion = (assertion, kind) =>
+    traced('assertion', () => verify(assertion, kind))()
   const oauth: OAuthServices = {
     issuer,
     endpoints,
