@@ -49,3 +49,11 @@ export function repeat(turn: () => Promise<unknown>, repetition: Repetition): ()
 export function toNumericDate(milliseconds: number): number {
   return Math.floor(milliseconds / 1000)
 }
+
+/** A NumericDate after the year 9999 is milliseconds by mistake, or mischief. */
+const LATEST_NUMERIC_DATE = 253_402_300_799
+
+/** A NumericDate of a JWT (RFC 7519 §2), possibly with a fraction, within reason. JSON lets 1e400 become Infinity. */
+export function isNumericDate(value: unknown): value is number {
+  return typeof value === 'number' && value > 0 && value <= LATEST_NUMERIC_DATE
+}

@@ -1,11 +1,10 @@
+import { isNumericDate } from '../clock.ts'
 import { Refusal } from '../errors.ts'
 import { isCleanText } from '../jwt/compact.ts'
 import type { ClaimCheck } from './explanation.ts'
 
 /** How far clocks may differ, either way (RFC 7519 §4.1.4). */
 export const CLOCK_SKEW_SECONDS = 30
-/** A NumericDate after the year 9999 is milliseconds by mistake, or mischief. */
-const LATEST_NUMERIC_DATE = 253_402_300_799
 const MAX_JTI_LENGTH = 255
 
 export type Claims = Readonly<Record<string, unknown>>
@@ -91,7 +90,7 @@ export function findJti({ jti }: Claims): string | undefined {
 }
 
 /** §3, 4. Answers the expiry as a NumericDate in whole seconds. Throws Refusal `claim_malformed` or `assertion_expired`. */
-export function requireUnexpired(claims: Claims, context: Omit<TimesContext, 'maxLifetimeSeconds'>): number {
+function requireUnexpired(claims: Claims, context: Omit<TimesContext, 'maxLifetimeSeconds'>): number {
   const exp = requireNumericDate(claims, 'exp')
   const skew = context.skewSeconds ?? CLOCK_SKEW_SECONDS
   if (context.now >= exp + skew) {
@@ -104,7 +103,7 @@ export function requireUnexpired(claims: Claims, context: Omit<TimesContext, 'ma
  * §3, 5 and 6: neither `nbf` nor `iat` may lie in the future. Throws Refusal `claim_malformed` or
  * `assertion_not_yet_valid`.
  */
-export function assertBegun(
+function assertBegun(
   claims: Claims,
   claim: 'nbf' | 'iat',
   context: Omit<TimesContext, 'maxLifetimeSeconds'>,
@@ -124,7 +123,7 @@ export function assertBegun(
  * §3, 4 and 6: an `exp` unreasonably far off, or an `iat` unreasonably old, measured as one life time. Throws Refusal
  * `claim_malformed` or `assertion_lifetime_too_long`.
  */
-export function assertShortLife(claims: Claims, expiresAt: number, context: TimesContext): void {
+function assertShortLife(claims: Claims, expiresAt: number, context: TimesContext): void {
   const issuedAt = claims.iat === undefined ? context.now : requireNumericDate(claims, 'iat')
   const limit = context.maxLifetimeSeconds
   const lifetime = expiresAt - issuedAt
@@ -145,11 +144,6 @@ function requireNumericDate(claims: Claims, name: 'exp' | 'nbf' | 'iat'): number
     { claim: name, received: shorten(value) },
     told(`${name} ${value === undefined ? 'is required and ' : ''}must be a number of seconds since 1970`),
   )
-}
-
-/** RFC 7519 §2, within reason. */
-export function isNumericDate(value: unknown): value is number {
-  return typeof value === 'number' && value > 0 && value <= LATEST_NUMERIC_DATE
 }
 
 /** What the caller is told besides. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type Clock, toNumericDate } from '../clock.ts'
+import { type Clock, isNumericDate, toNumericDate } from '../clock.ts'
 import type { JtiUse } from '../database/queries/used-jtis.ts'
 import { Refusal } from '../errors.ts'
 import {
@@ -21,8 +21,6 @@ const PROOF_TYPE = 'dpop+jwt'
 const MAX_JTI_LENGTH = 255
 /** How far from now a proof may have been made. Its nonce bounds its use more tightly, whatever its clock says. */
 const FRESH_SECONDS = 300
-/** A NumericDate after the year 9999 is milliseconds by mistake, or mischief. */
-const LATEST_NUMERIC_DATE = 253_402_300_799
 
 /** The request that a proof must have been made for. */
 export type ProvenRequest = {
@@ -158,11 +156,6 @@ function assertNonce({ nonce }: ProofClaims, nonces: Nonces): void {
 function toUse({ jti, iat }: ProofClaims, { thumbprint }: ProofKey): JtiUse {
   const digest = createHash('sha256').update(jti).digest()
   return { owner: thumbprint, digest, expiresAt: (Math.floor(iat) + FRESH_SECONDS) * 1000 }
-}
-
-/** RFC 7519 §2. JSON lets 1e400 become Infinity. */
-function isNumericDate(value: unknown): value is number {
-  return typeof value === 'number' && value > 0 && value <= LATEST_NUMERIC_DATE
 }
 
 function malformedClaim(claim: string): Refusal {
