@@ -15,7 +15,7 @@ import type { DirectoryServices } from './services.ts'
 
 /** How long a session lasts however much it is used, and how long without being used. */
 export const SESSION_LIFETIME_SECONDS = 12 * 3600
-export const SESSION_IDLE_SECONDS = 3600
+const SESSION_IDLE_SECONDS = 3600
 
 type Services = Pick<DirectoryServices, 'db' | 'clock'>
 

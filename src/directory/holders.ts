@@ -31,7 +31,7 @@ const NOBODY: HolderCounts = { serviceAccounts: 0, administrators: 0 }
 const NO_ACCESS: GroupAccessCounts = { viewer: 0, manager: 0 }
 
 /** The kinds of accounts whose names somebody may read. How many there are is told to all who may read the role or group. */
-export function readableKinds({ permissions }: Pick<Actor, 'permissions'>): AccountKind[] {
+function readableKinds({ permissions }: Pick<Actor, 'permissions'>): AccountKind[] {
   return [
     ...(permissions.includes('service_accounts:read') ? (['service_account'] as const) : []),
     ...(permissions.includes('administrators:read') ? (['administrator'] as const) : []),

@@ -134,7 +134,7 @@ export function judgeClock(offset: number, roundTrip: number): Check {
 }
 
 /** Whether there is room for the records of today and tomorrow, and history goes when it should. */
-export function judgePartitions({ missingNow, missingNext, overdue }: PartitionState): Check {
+function judgePartitions({ missingNow, missingNext, overdue }: PartitionState): Check {
   const name = 'partitions'
   const start = 'A node makes them at its start and every hour: see that one runs, and what its log says.'
   if (missingNow.length > 0) return failed(name, `missing, now: ${missingNow.join(', ')}`, start)

@@ -53,7 +53,7 @@ export async function checkSigningKeys(db: Db, now: number, rotationDays: number
 }
 
 /** Pure half of `checkSigningKeys`. */
-export function judgeSigningKeys(keys: readonly SigningKeyRow[], now: number, rotationDays: number): Check {
+function judgeSigningKeys(keys: readonly SigningKeyRow[], now: number, rotationDays: number): Check {
   const name = 'signing keys'
   if (keys.length === 0) return warning(name, 'there are none yet', 'Start a node: the first one makes them.')
   const lacks = (status: SigningKeyRow['status']) =>

@@ -50,7 +50,7 @@ ${apiDisclosure(services.issuer, [
 }
 
 /** How the tokens of a resource server are, in a line. */
-export function describeTokens(server: ResourceServer): string {
+function describeTokens(server: ResourceServer): string {
   const form = server.tokenFormat === 'jwt' ? `JWT, ${server.signingAlgorithm}` : 'Opaque'
   return `${form}, ${duration(server.tokenLifetimeSeconds)}`
 }

@@ -85,7 +85,7 @@ ${apiDisclosure(services.issuer, [
 }
 
 /** Whether a role is there in every organization, or one of its own. */
-export function drawKind({ organizationId }: Pick<Role, 'organizationId'>): Html | undefined {
+function drawKind({ organizationId }: Pick<Role, 'organizationId'>): Html | undefined {
   return organizationId === null ? badge('off', 'built in') : undefined
 }
 

@@ -52,7 +52,7 @@ export async function endOtherSessions(visit: SessionVisit): Promise<Reply> {
 }
 
 /** Their own account, as the directory names it. */
-export function ownPath({ session }: SessionVisit): { organizationId: string; accountId: string } {
+function ownPath({ session }: SessionVisit): { organizationId: string; accountId: string } {
   const { organizationId, accountId } = session.record
   return { organizationId, accountId }
 }
