@@ -133,9 +133,15 @@ function requireAllowedEmail(
   if (email === undefined) throw refuse('the provider names no address')
   if (!emailVerified) throw refuse('the provider has not verified the address')
   const normalized = normalizeEmail(email)
+  // Of a few characters the lower case is an ASCII letter: theirs is another mailbox than the one of that letter.
+  if (isAscii(normalized) && !isAscii(email)) throw refuse('the address is written like another one')
   const domain = normalized.slice(normalized.lastIndexOf('@') + 1)
   if (!emailDomains.includes(domain)) throw refuse('the domain of the address is not allowed')
   return normalized
+}
+
+function isAscii(text: string): boolean {
+  return /^[\x20-\x7e]*$/.test(text)
 }
 
 /** Who is linked to the subject; else who has the address and is linked to nobody. */

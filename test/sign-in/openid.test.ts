@@ -116,6 +116,16 @@ describe('nobody is signed in', () => {
     expect(items[0].status).toBe('invited')
   })
 
+  test('whose address only becomes somebody’s when it is written otherwise', async () => {
+    const email = `kelvin-${++count}@acme.example`
+    await must(server.api('POST', administrators, { name: 'Kelvin', email }))
+    // The sign of the unit, whose lower case is the letter.
+    provider.people.set('unit', { email: email.replace('k', '\u212a'), email_verified: true })
+    expectProblem((await signInAs('unit')).answer, 403, 'openid_identity_refused')
+    provider.people.set('person', { email: email.toUpperCase(), email_verified: true })
+    expect((await signInAs('person')).answer.status).toBe(200)
+  })
+
   test('who is an administrator of another organization alone', async () => {
     const { subject } = await invitePerson()
     const other = await createOrganization(server)
