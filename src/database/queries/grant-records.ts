@@ -449,7 +449,10 @@ export function onlyLive(
           .whereRef('p.accountId', '=', 'g.accountId')
           .whereRef('p.resourceServerId', '=', 'g.resourceServerId')
           .where(sql<boolean>`p.permission = any(string_to_array(g.scope, ' '))`)
-          .where(sql<boolean>`${sql.raw(mayActWith('p.permission'))}`),
+          .where(sql<boolean>`${sql.raw(mayActWith('p.permission'))}`)
+          // Kept apart from the join, so that it is asked by the account, record by record: joined, what all accounts
+          // have by their roles would be read whole.
+          .offset(0),
       ),
     )
 }
