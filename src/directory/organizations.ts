@@ -1,5 +1,5 @@
 import type { Trx } from '../database/connect.ts'
-import { endTokensOfApiTokens } from '../database/queries/keys.ts'
+import { endTokensOfApiTokens, listApiTokenHolders } from '../database/queries/keys.ts'
 import { endOrganizationContent } from '../database/queries/organization-end.ts'
 import {
   hasActiveAccounts,
@@ -17,6 +17,7 @@ import { newId } from '../ids.ts'
 import type { Actor } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_SETTINGS } from './defaults.ts'
+import { assertMayMakeKey } from './granting.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { notFound, requireOperator, requireReachable } from './reach.ts'
 import type { DirectoryServices } from './services.ts'
@@ -74,8 +75,8 @@ export async function createOrganization(
 /**
  * Changes an organization. Its own accounts may rename it and set its rules; its status is for the platform.
  * Disabling ends all tokens of all its accounts before this returns, and forbidding API tokens ends those with all
- * that they obtained (promise 1).
- * Throws Refusal `resource_not_found`, `permission_missing` or `built_in_protected`.
+ * that they obtained (promise 1). To allow them again is like making each that there is (promise 8).
+ * Throws Refusal `resource_not_found`, `permission_missing`, `permission_not_held` or `built_in_protected`.
  */
 export async function updateOrganization(
   { db, clock }: Services,
@@ -97,6 +98,8 @@ export async function updateOrganization(
     }
     if (before.settings.allowApiTokens && patch.settings.allowApiTokens === false)
       await endTokensOfApiTokens(trx, id, new Date(now))
+    if (!before.settings.allowApiTokens && patch.settings.allowApiTokens === true)
+      await assertMayReviveApiTokens(trx, actor, id)
     return change(trx, actor, before, changes, now)
   })
 }
@@ -136,6 +139,12 @@ export async function deleteOrganization(
       },
     ])
   })
+}
+
+async function assertMayReviveApiTokens(trx: Trx, actor: Actor, organizationId: string): Promise<void> {
+  for (const accountId of await listApiTokenHolders(trx, organizationId)) {
+    await assertMayMakeKey(trx, actor, accountId)
+  }
 }
 
 async function change(

@@ -50,6 +50,25 @@ test('nobody enables an account that may do more than they may', async () => {
   await must(manager.call('PATCH', accountPath, { status: 'active', permissions: [] }))
 })
 
+test('nobody allows API tokens again where an account has one and may do more than they may', async () => {
+  const fixture = await server.createFixture({ algorithm: 'ES256' })
+  const organization = `/organizations/${fixture.organizationId}`
+  const steward = await createClient(server, {
+    organizationId: fixture.organizationId,
+    permissions: ['organizations:read', 'organizations:manage'],
+  })
+  const allow = (allow_api_tokens: boolean) =>
+    steward.call('PATCH', organization, { settings: { allow_api_tokens } })
+  await must(allow(false))
+  await must(allow(true))
+  const { key } = await must(server.api('POST', `${fixture.accountPath}/keys`, { type: 'api_token' }))
+  await must(allow(false))
+  expectProblem(await allow(true), 403, 'permission_not_held')
+  expect((await must(server.api('GET', organization))).settings.allow_api_tokens).toBe(false)
+  await must(server.api('DELETE', `${fixture.accountPath}/keys/${key.id}`))
+  await must(allow(true))
+})
+
 test('nobody says how assertions of an account are judged that may do more than they may', async () => {
   const { accountPath } = await server.createFixture({
     algorithm: 'ES256',

@@ -138,6 +138,24 @@ export async function endTokensOfApiTokens(
     .execute()
 }
 
+/** The accounts of an organization that have an API token which is not revoked. */
+export async function listApiTokenHolders(
+  trx: Transaction<Database>,
+  organizationId: string,
+): Promise<string[]> {
+  const rows = await trx
+    .selectFrom('keys as k')
+    .innerJoin('accounts as a', 'a.id', 'k.accountId')
+    .select('a.id')
+    .distinct()
+    .where('a.organizationId', '=', organizationId)
+    .where('a.status', '!=', 'deleted')
+    .where('k.type', '=', 'api_token')
+    .where('k.status', '!=', 'revoked')
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
 /** Revokes every key of an account that is not revoked, and answers their ids. */
 export async function revokeKeys(
   trx: Transaction<Database>,
