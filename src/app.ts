@@ -112,7 +112,12 @@ const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
  * RSA pairs in the making and waiting, in this process: each keeps a core busy for a tenth of a second or more. Two of
  * libuv's four threads may be at passwords; with one at a pair, one is always there to sign tokens.
  */
-const KEY_GENERATION_LIMITS = { maxConcurrent: 1, maxWaiting: 16, maxPerOrganization: 3 }
+const KEY_GENERATION_LIMITS = {
+  maxConcurrent: 1,
+  maxWaiting: 16,
+  maxWaitMilliseconds: 15_000,
+  maxPerOrganization: 3,
+}
 
 /** Puts the application together. No logic: only who is given what, and which path leads where. */
 export function createApp(options: AppOptions): RequestListener {

@@ -19,12 +19,19 @@ export type KeyPairLimits = {
   maxConcurrent: number
   /** Requests that may wait for their turn, of all organizations together. */
   maxWaiting: number
+  /** For how long one waits. The pair must still be made in the time that its caller's connection is kept for. */
+  maxWaitMilliseconds: number
   /** Requests of one organization under way or waiting. */
   maxPerOrganization: number
 }
 
 /** For who makes one pair and no more: a first start, a command. */
-export const ONE_PAIR: KeyPairLimits = { maxConcurrent: 1, maxWaiting: 0, maxPerOrganization: 1 }
+export const ONE_PAIR: KeyPairLimits = {
+  maxConcurrent: 1,
+  maxWaiting: 0,
+  maxWaitMilliseconds: 0,
+  maxPerOrganization: 1,
+}
 
 /** F4, the exponent that everyone's verifier takes. */
 const PUBLIC_EXPONENT = 65_537
@@ -38,7 +45,8 @@ const generateRsa = promisify(generateKeyPair)
  * waits for one; the limits keep threads free for signing and verifying, and keep one organization from
  * taking every turn.
  *
- * The generator throws Refusal `key_generation_busy`, with `retryAfterSeconds`, at once when a limit is met.
+ * The generator throws Refusal `key_generation_busy`, with `retryAfterSeconds`: at once when a limit of numbers is met,
+ * and when its turn has not come in time.
  */
 export function createKeyPairGenerator(
   limits: KeyPairLimits,
@@ -77,8 +85,22 @@ export function createKeyPairGenerator(
   }
 
   async function takeTurn(): Promise<void> {
-    if (running >= limits.maxConcurrent) await new Promise<void>((resolve) => waiting.push(resolve))
+    if (running >= limits.maxConcurrent) await waitForTurn()
     else running++
+  }
+
+  function waitForTurn(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const give = () => {
+        clearTimeout(impatience)
+        resolve()
+      }
+      const impatience = setTimeout(() => {
+        waiting.splice(waiting.indexOf(give), 1)
+        reject(busy('time', { running, waiting: waiting.length }))
+      }, limits.maxWaitMilliseconds)
+      waiting.push(give)
+    })
   }
 
   /** Hands the turn to the longest waiting, if anybody waits: `running` stays as it is then. */
@@ -99,7 +121,7 @@ async function makeKeyPair(modulusLength: ModulusLength): Promise<KeyPair> {
   return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
 }
 
-function busy(limit: 'organization' | 'server', counts: Record<string, number>): Refusal {
+function busy(limit: 'organization' | 'server' | 'time', counts: Record<string, number>): Refusal {
   return new Refusal(
     'key_generation_busy',
     { limit, ...counts },

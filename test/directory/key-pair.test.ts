@@ -5,7 +5,7 @@ import { createKeyPairGenerator, type ModulusLength } from '../../src/directory/
 import { parsePublicKey } from '../../src/directory/public-key.ts'
 import { Refusal } from '../../src/errors.ts'
 
-const ROOMY = { maxConcurrent: 2, maxWaiting: 100, maxPerOrganization: 100 }
+const ROOMY = { maxConcurrent: 2, maxWaiting: 100, maxWaitMilliseconds: 100_000, maxPerOrganization: 100 }
 
 test.each<[ModulusLength]>([[2048], [3072], [4096]])(
   '[key-gen] a pair of %i bits is what was asked for',
@@ -43,7 +43,12 @@ test('no more pairs are made at once than the limit, and the others follow in or
 })
 
 test('beyond what may wait, a request is refused at once and told when to come back', async () => {
-  const generate = createKeyPairGenerator({ maxConcurrent: 1, maxWaiting: 1, maxPerOrganization: 9 })
+  const generate = createKeyPairGenerator({
+    ...ROOMY,
+    maxConcurrent: 1,
+    maxWaiting: 1,
+    maxPerOrganization: 9,
+  })
   const accepted = [generate('org_a', 2048), generate('org_b', 2048)]
   const refusal = await refusalOf(generate('org_c', 2048))
   expect(refusal.reason).toBe('key_generation_busy')
@@ -53,8 +58,23 @@ test('beyond what may wait, a request is refused at once and told when to come b
   await expect(generate('org_c', 2048)).resolves.toBeDefined()
 })
 
+test('whose turn does not come in time is refused, and the turn goes to who comes next', async () => {
+  const generate = createKeyPairGenerator({ ...ROOMY, maxConcurrent: 1, maxWaitMilliseconds: 1 })
+  const running = generate('org_a', 4096)
+  const refusal = await refusalOf(generate('org_b', 2048))
+  expect(refusal.reason).toBe('key_generation_busy')
+  expect(refusal.detail).toEqual({ limit: 'time', running: 1, waiting: 0 })
+  await running
+  await expect(generate('org_b', 2048)).resolves.toBeDefined()
+})
+
 test('one organization cannot take the turns of the others', async () => {
-  const generate = createKeyPairGenerator({ maxConcurrent: 1, maxWaiting: 9, maxPerOrganization: 2 })
+  const generate = createKeyPairGenerator({
+    ...ROOMY,
+    maxConcurrent: 1,
+    maxWaiting: 9,
+    maxPerOrganization: 2,
+  })
   const accepted = [generate('org_a', 2048), generate('org_a', 2048)]
   const refusal = await refusalOf(generate('org_a', 2048))
   expect(refusal.detail).toEqual({ limit: 'organization', underWay: 2 })
@@ -64,7 +84,12 @@ test('one organization cannot take the turns of the others', async () => {
 })
 
 test('a generation that fails gives its turn back', async () => {
-  const generate = createKeyPairGenerator({ maxConcurrent: 1, maxWaiting: 0, maxPerOrganization: 1 })
+  const generate = createKeyPairGenerator({
+    ...ROOMY,
+    maxConcurrent: 1,
+    maxWaiting: 0,
+    maxPerOrganization: 1,
+  })
   const impossible = 1 as ModulusLength
   await expect(generate('org_a', impossible)).rejects.toThrow()
   await sleep(0)
