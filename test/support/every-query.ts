@@ -414,6 +414,7 @@ export function everyQuery(NOW: number): Record<string, QueryCall[]> {
 
     'keys.findKey': [({ trx }) => keys.findKey(trx, ACC, KEY)],
     'keys.findKeyByThumbprint': [({ trx }) => keys.findKeyByThumbprint(trx, ACC, 't1007')],
+    'keys.listApiTokenHolders': [({ trx }) => keys.listApiTokenHolders(trx, ORG)],
     'keys.listKeys': [
       ({ trx }) => keys.listKeys(trx, ACC, { includeRevoked: false }, page),
       ({ trx }) => keys.listKeys(trx, ACC, { includeRevoked: true }, next),
