@@ -7,7 +7,7 @@ import { badge } from './parts/state.ts'
 import { may, type OrganizationVisit, type Page, type SessionVisit } from './visit.ts'
 
 /** What a page stands in: whose it is, as far as that is known. */
-export type Frame = {
+type Frame = {
   root: string
   assets: Pick<Assets, 'pathOf'>
   /** undefined before somebody has signed in. */

@@ -54,7 +54,7 @@ const NOTICE_SECONDS = 60
 /** Organizations that operators reach from every page; the others are a page away. */
 const TENANTS = 8
 
-export type ConsoleOptions = ConsoleServices & {
+type ConsoleOptions = ConsoleServices & {
   tarpit: Tarpit
   /** Called for every error that is not a refusal: a bug. */
   onBug: (error: unknown, res: Response) => void

@@ -14,7 +14,7 @@ import { readRoleOptions } from './role-options.ts'
 type GivenAccess = Pick<Access, 'permissions' | 'roleIds' | 'groupAccess' | 'groupsAdministrator'>
 
 /** What the form offers, and what the account has before it. */
-export type AccessOptions = {
+type AccessOptions = {
   given: GivenAccess
   roles: readonly Option[]
   permissions: readonly ListedPermission[]

@@ -14,7 +14,7 @@ const PAGES = [
   { label: 'Audit', path: '/audit', permission: 'audit:read' },
 ] as const
 
-export type AccountPage = (typeof PAGES)[number]['label']
+type AccountPage = (typeof PAGES)[number]['label']
 
 /** What every page of a service account begins with: whose page it is, and the way to the others. */
 export function accountHeader(

@@ -27,7 +27,7 @@ export function faultSummary({ faults, problem }: Draft): Html {
 </div>`
 }
 
-export type TextField = {
+type TextField = {
   name: string
   label: string
   help?: Content

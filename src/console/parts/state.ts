@@ -1,7 +1,7 @@
 import { type Html, html } from '../html.ts'
 
 /** What a colour means, everywhere: green active, amber needs a look, red over or destructive, grey disabled. */
-export type Tone = 'good' | 'notice' | 'bad' | 'off'
+type Tone = 'good' | 'notice' | 'bad' | 'off'
 
 /** A state in a word; the colour only repeats it. */
 export function badge(tone: Tone, word: string): Html {

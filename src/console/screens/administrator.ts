@@ -61,9 +61,7 @@ export function administratorHeader(
   const here = `${visit.home}/administrators/${id}`
   return html`${pageHeader({
     title: name,
-    purpose: isSelf(visit, administrator)
-      ? html`${email} <span class="self">${badge('off', 'you')}</span>`
-      : email,
+    purpose: isSelf(visit, administrator) ? html`${email} ${badge('off', 'you')}` : email,
     action,
     above: { label: 'Administrators', to: `${visit.home}/administrators` },
   })}

@@ -74,7 +74,7 @@ function drawTable({ root }: SessionVisit, items: readonly ResourceServer[]): Ht
 }
 
 function drawEmpty({ services }: SessionVisit, action: Html | undefined): Html {
-  return html`<div class="below-table">${emptyState({
+  return html`<div class="below">${emptyState({
     title: 'No API of yours yet',
     text: 'Register an API here, and service accounts of every organization can be given its permissions. Their tokens then name it as the audience, and it asks this server whether they still hold.',
     action,

@@ -29,7 +29,7 @@ export function showUnsent({ root, unsent, formToken }: SessionVisit): Reply {
         purpose:
           'You were signed out before it was, and nothing was changed. This is what you had typed; secrets are not kept.',
       })}
-${facts(unsent.fields.filter(isTyped).map(([name, value]) => [name.replaceAll('_', ' '), value]))}
+${facts(unsent.fields.filter(isTyped).map(([name, value]) => [inWords(name), html`<span class="typed">${value}</span>`]))}
 <div class="button-row below">
   ${form({
     action: unsent.path,
@@ -51,6 +51,11 @@ export function leaveUnsent({ root }: SessionVisit): Reply {
 /** Nobody has typed when they saw the object; it goes back with the form, which says when that has changed since. */
 function isTyped([name]: readonly [string, string]): boolean {
   return name !== SEEN
+}
+
+/** The name of a field, as a label. */
+function inWords(name: string): string {
+  return (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll('_', ' ')
 }
 
 function drawHidden([name, value]: readonly [string, string]): Html {
