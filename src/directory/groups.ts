@@ -1,6 +1,7 @@
 import {
   deleteGroup as deleteRow,
   findGroup,
+  findGroupByName,
   type GroupMember,
   insertGroup,
   listGroupMembers,
@@ -58,6 +59,17 @@ export async function nameGroups(
 ): Promise<GroupRow[]> {
   const { id } = await getOrganization(db, actor, organizationId)
   return listGroupsById(db, id, ids)
+}
+
+/** The group of that name, however it is capitalized. Throws Refusal `resource_not_found` for the organization. */
+export async function findGroupNamed(
+  { db }: Pick<DirectoryServices, 'db'>,
+  actor: Actor,
+  organizationId: string,
+  name: string,
+): Promise<GroupRow | undefined> {
+  const { id } = await getOrganization(db, actor, organizationId)
+  return findGroupByName(db, id, name)
 }
 
 /** One group. Throws Refusal `resource_not_found`. */

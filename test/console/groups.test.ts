@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Browser } from 'playwright-core'
 import { createPerson, launchChromium, type Person } from '../support/console.ts'
-import { createConsoleClient } from '../support/console-client.ts'
+import { type ConsoleClient, createConsoleClient } from '../support/console-client.ts'
 import { builtInRoleId, createOrganization, managementServerId } from '../support/management.ts'
 import { must, startTestServer, type TestServer } from '../support/server.ts'
 import { createAdministrator, type TestAdministrator } from '../support/sign-in.ts'
@@ -116,3 +116,78 @@ test('who may not read accounts learns how many reach a group, not who', async (
   expect(text).not.toContain('Ada Lovelace')
   expect(text).not.toContain('Delete…')
 })
+
+describe('of more groups than a list can offer', () => {
+  const ids = new Map<string, string>()
+  let client: ConsoleClient
+  let far: string
+  beforeAll(async () => {
+    far = await createGroup('Far branch')
+    for (let first = 0; first < 205; first += 41) {
+      await Promise.all(Array.from({ length: 41 }, (_, index) => createGroup(`Branch ${first + index}`)))
+    }
+    client = await createConsoleClient(server, owner)
+  })
+
+  async function createGroup(name: string): Promise<string> {
+    const { id } = await must(server.api('POST', api('groups'), { name }))
+    ids.set(name, id)
+    return id
+  }
+
+  test('a service account is given any by its name', async () => {
+    const { id } = await must(server.api('POST', api('service-accounts'), { name: 'Nightly export' }))
+    const page = `/organizations/${organization.slug}/service-accounts/${id}/permissions`
+    await person.open(page)
+    expect(await person.page.getByLabel('Group', { exact: true }).innerText()).not.toContain('Far branch')
+    await person.look('account-access-many-groups')
+    await person.fill({ 'Another group optional': 'Nowhere' })
+    await person.press('Give access')
+    expect(await person.text()).toContain('There is no group of this name.')
+    await person.fill({ 'Another group optional': 'far BRANCH' })
+    await person.press('Give access')
+    expect(await person.text()).toContain('Nightly export is viewer of Far branch now.')
+    const both = { group_id: ids.get('Branch 204') ?? '', group_name: 'Far branch', access: 'manager' }
+    expect((await client.post(page, both)).text).toContain('but not both')
+    const { group_access } = await must(server.api('GET', `${api('service-accounts')}/${id}`))
+    expect(group_access).toEqual([{ group_id: far, access: 'viewer' }])
+  })
+
+  test('an administrator is given any by its name', async () => {
+    const { id } = await createAdministrator(server, organization.id)
+    await person.open(`/organizations/${organization.slug}/administrators/${id}/access/edit`)
+    await person.page.getByLabel('Branch 7', { exact: true }).selectOption('viewer')
+    await person.fill({ 'Another group optional': 'Nowhere' })
+    await person.press('Save access')
+    expect(await person.text()).toContain('There is no group of this name.')
+    await person.fill({ 'Another group optional': 'Far branch' })
+    await person.page.getByLabel('Access to it').selectOption('manager')
+    await person.press('Save access')
+    const { group_access } = await must(server.api('GET', `${api('administrators')}/${id}`))
+    expect(new Map(group_access.map((entry: Given) => [entry.group_id, entry.access]))).toEqual(
+      new Map([
+        [far, 'manager'],
+        [ids.get('Branch 7'), 'viewer'],
+      ]),
+    )
+  })
+
+  test('none is found by its name by who may not read groups', async () => {
+    const management = await managementServerId(server)
+    const blind = await createAdministrator(server, organization.id, {
+      groups_administrator: 'manager',
+      permissions: ['service_accounts:read', 'service_accounts:manage'].map((permission) => ({
+        resource_server_id: management,
+        permission,
+      })),
+    })
+    const { id } = await must(server.api('POST', api('service-accounts'), { name: 'Nightly export' }))
+    const page = `/organizations/${organization.slug}/service-accounts/${id}/permissions`
+    const blindClient = await createConsoleClient(server, blind)
+    const answer = await blindClient.post(page, { group_id: '', group_name: 'Far branch', access: 'viewer' })
+    expect(answer.status).toBe(422)
+    expect(answer.text).toContain('There is no group of this name.')
+  })
+})
+
+type Given = { group_id: string; access: string }

@@ -1,12 +1,13 @@
+import { z } from 'zod'
 import type { Access } from '../../database/queries/access.ts'
 import type { GroupAccessLevel, GroupRow } from '../../database/tables.ts'
 import { type GrantJudge, readGrantJudge } from '../../directory/granting.ts'
-import { listGroups, nameGroups } from '../../directory/groups.ts'
 import type { ListedPermission } from '../../directory/permissions.ts'
-import { choice, type Draft, ticked } from '../forms.ts'
+import { choice, type Draft, line, readForm, ticked } from '../forms.ts'
 import { type Html, html } from '../html.ts'
 import { may, type OrganizationVisit } from '../visit.ts'
 import { type Option, optionList, selectField } from './form.ts'
+import { type OfferedGroups, otherGroupField, readGroups, readOtherGroup } from './groups.ts'
 import { permissionPicker, pickedPermissions, pickValue, readPermissions } from './permission-picker.ts'
 import { readRoleOptions } from './role-options.ts'
 
@@ -18,20 +19,17 @@ type AccessOptions = {
   given: GivenAccess
   roles: readonly Option[]
   permissions: readonly ListedPermission[]
-  /** Those that the account has access to, and the newest others; undefined for who may not know of groups. */
-  groups: readonly GroupRow[] | undefined
-  hasMoreGroups: boolean
+  /** undefined for who may not know of groups. */
+  offered: OfferedGroups | undefined
   judge: GrantJudge
 }
 
-/** Groups that are offered besides those that the account has access to. */
-const MAX_GROUPS = 200
 const GROUP_VALUE = /^(grp_[0-9a-hjkmnp-tv-z]{36}) (viewer|manager)$/
 
-const LEVELS: readonly GroupAccessLevel[] = ['viewer', 'manager']
+const LEVELS = ['viewer', 'manager'] as const satisfies readonly GroupAccessLevel[]
 
 /** Roles, groups and single permissions of an account. */
-export const ACCESS_FIELDS = {
+const ACCESS_FIELDS = {
   role_ids: ticked(),
   groups_administrator: choice(['none', 'viewer', 'manager'], 'Choose one.'),
   group_access: ticked().transform((values, context) => {
@@ -41,6 +39,10 @@ export const ACCESS_FIELDS = {
       context.addIssue({ code: 'custom', message: 'Something was chosen that was not offered.' })
     return entries
   }),
+  group_name: line({ max: 100 }),
+  group_name_access: ticked()
+    .transform(([level = 'viewer']) => level)
+    .pipe(z.enum(LEVELS, 'Choose one.')),
   permissions: pickedPermissions(),
 }
 
@@ -51,26 +53,35 @@ export function accessValues(access: GivenAccess): Record<string, string | strin
     groups_administrator: access.groupsAdministrator ?? 'none',
     group_access: access.groupAccess.map(({ groupId, access: level }) => `${groupId} ${level}`),
     permissions: access.permissions.map(pickValue),
+    group_name_access: 'viewer',
   }
 }
 
-/** What was chosen, as the directory takes it. Who may not know of groups leaves access to them as it is. Pure. */
-export function toAccess(
+/**
+ * What was chosen, as the directory takes it, or the draft that says what to mend. Who may not know of groups leaves access
+ * to them as it is.
+ */
+export async function readAccess(
   visit: OrganizationVisit,
   given: GivenAccess,
-  values: {
-    role_ids: string[]
-    groups_administrator: 'none' | GroupAccessLevel
-    group_access: GivenAccess['groupAccess']
-    permissions: GivenAccess['permissions']
-  },
-): GivenAccess {
-  const { role_ids, groups_administrator, group_access, permissions } = values
+): Promise<{ access: GivenAccess } | { draft: Draft }> {
+  const read = readForm(visit.form, ACCESS_FIELDS)
+  if ('draft' in read) return read
+  const { role_ids, groups_administrator, group_access, permissions, ...more } = read.values
+  const named = await readOtherGroup(visit, more.group_name)
+  if ('draft' in named) return named
+  const { other } = named
+  const groupAccess = [
+    ...group_access.filter(({ groupId }) => groupId !== other?.id),
+    ...(other === undefined ? [] : [{ groupId: other.id, access: more.group_name_access }]),
+  ]
   return {
-    roleIds: role_ids,
-    groupsAdministrator: groups_administrator === 'none' ? null : groups_administrator,
-    groupAccess: may(visit, 'groups:read') ? group_access : given.groupAccess,
-    permissions,
+    access: {
+      roleIds: role_ids,
+      groupsAdministrator: groups_administrator === 'none' ? null : groups_administrator,
+      groupAccess: may(visit, 'groups:read') ? groupAccess : given.groupAccess,
+      permissions,
+    },
   }
 }
 
@@ -78,26 +89,15 @@ export async function readAccessOptions(
   visit: OrganizationVisit,
   given: GivenAccess,
 ): Promise<AccessOptions> {
-  const { services, actor, organization } = visit
+  const { services, actor } = visit
   const groupIds = given.groupAccess.map(({ groupId }) => groupId)
-  const [roles, permissions, known, newest, judge] = await Promise.all([
+  const [roles, permissions, offered, judge] = await Promise.all([
     readRoleOptions(visit, given.roleIds),
     readPermissions(visit),
-    nameGroups(services, actor, organization.id, groupIds),
-    listGroups(services, actor, organization.id, { limit: MAX_GROUPS, cursor: undefined }),
+    readGroups(visit, groupIds),
     readGrantJudge(services.db, actor),
   ])
-  const others = newest.items.filter(({ id }) => !groupIds.includes(id))
-  const groups = [...known, ...others]
-  const hasMoreGroups = newest.nextCursor !== null
-  return {
-    given,
-    roles,
-    permissions,
-    groups: may(visit, 'groups:read') ? groups : undefined,
-    hasMoreGroups,
-    judge,
-  }
+  return { given, roles, permissions, offered, judge }
 }
 
 /** The fields; everything that the person may not give is there, and says so. */
@@ -138,17 +138,19 @@ function administratorOptions({ given, judge }: AccessOptions) {
 }
 
 function drawGroups(draft: Draft, options: AccessOptions): Html {
-  const { groups, hasMoreGroups } = options
+  const { offered } = options
   const fault = draft.faults.find(({ field }) => field === 'group_access')?.text
-  if (groups === undefined)
+  if (offered === undefined)
     return html`<div class="field"><p class="help">Access to groups stays as it is: you may not see which there are.</p></div>`
+  const { groups, hasMore } = offered
   if (groups.length === 0) return html`<div class="field"><p class="help">There are no groups yet.</p></div>`
   return html`<fieldset class="field${fault !== undefined && ' faulty'}" id="group_access" tabindex="-1">
   <legend>Groups</legend>
-  <p class="help">A manager is also a viewer.${hasMoreGroups && ' These are the newest groups; the API gives access to the others.'}</p>
+  <p class="help">A manager is also a viewer.</p>
   ${fault !== undefined && html`<p class="fault">${fault}</p>`}
   <ul class="group-rows">${groups.map((group) => drawGroup(draft, options, group))}</ul>
-</fieldset>`
+</fieldset>
+${hasMore && html`${otherGroupField(draft)}${selectField(draft, { name: 'group_name_access', label: 'Access to it', options: LEVELS.map((level) => ({ value: level, label: level })) })}`}`
 }
 
 function drawGroup(draft: Draft, { given, judge }: AccessOptions, { id, name }: GroupRow): Html {

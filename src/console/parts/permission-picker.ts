@@ -17,15 +17,19 @@ const MAX_PICKED = 500
 const VALUE = /^(rs_[0-9a-hjkmnp-tv-z]{36}) ([!#-[\]-~]{1,100})$/
 
 /** Everything that accounts of the organization can be given, by resource server; administering comes last. */
-export async function readPermissions({
-  services,
-  actor,
-  organization,
-}: OrganizationVisit): Promise<ListedPermission[]> {
+export async function readPermissions(visit: OrganizationVisit): Promise<ListedPermission[]> {
+  const { services, actor, organization } = visit
   const all = await readAll((page) => listPermissions(services, actor, organization.id, page))
-  const own = `${services.issuer}/api/v1`
-  const isOwn = ({ resourceServerIdentifier }: ListedPermission) => resourceServerIdentifier === own
+  const isOwn = (entry: ListedPermission) => isOfManagement(visit, entry)
   return [...all.filter((entry) => !isOwn(entry)), ...all.filter(isOwn)]
+}
+
+/** Those of the management API, by which this server is administered. */
+export function isOfManagement(
+  { services }: OrganizationVisit,
+  { resourceServerIdentifier }: Pick<ListedPermission, 'resourceServerIdentifier'>,
+): boolean {
+  return resourceServerIdentifier === `${services.issuer}/api/v1`
 }
 
 /** Permissions with the resource server that defines them, in its order. Pure. */

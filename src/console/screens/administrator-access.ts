@@ -4,15 +4,9 @@ import { explainAdministrator } from '../../directory/effective-permissions.ts'
 import { nameGroups } from '../../directory/groups.ts'
 import { isLastOwner } from '../../directory/ownership.ts'
 import { nameRoles } from '../../directory/roles.ts'
-import { type Draft, freshDraft, readForm, refused, refusedDraft } from '../forms.ts'
+import { type Draft, freshDraft, refused, refusedDraft } from '../forms.ts'
 import { type Html, html } from '../html.ts'
-import {
-  ACCESS_FIELDS,
-  accessFields,
-  accessValues,
-  readAccessOptions,
-  toAccess,
-} from '../parts/access-fields.ts'
+import { accessFields, accessValues, readAccess, readAccessOptions } from '../parts/access-fields.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { commaSeparated, effectivePermissionsTable, roleLink } from '../parts/effective-permissions.ts'
 import { facts } from '../parts/facts.ts'
@@ -77,9 +71,9 @@ export async function saveAdministratorAccess(visit: OrganizationVisit): Promise
     const draft = outdatedDraft(accessValues(administrator))
     return refused(await draw(visit, administrator, draft), draft)
   }
-  const read = readForm(form, ACCESS_FIELDS)
+  const read = await readAccess(visit, administrator)
   if ('draft' in read) return refused(await draw(visit, administrator, read.draft), read.draft)
-  const patch = { ...NO_CHANGE, access: toAccess(visit, administrator, read.values) }
+  const patch = { ...NO_CHANGE, access: read.access }
   try {
     await updateAdministrator(services, actor, administratorPath(visit), patch)
   } catch (error) {

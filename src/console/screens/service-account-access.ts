@@ -5,20 +5,22 @@ import type { Role } from '../../database/queries/roles.ts'
 import type { GroupRow } from '../../database/tables.ts'
 import { explainServiceAccount } from '../../directory/effective-permissions.ts'
 import { type GrantJudge, readGrantJudge } from '../../directory/granting.ts'
+import { nameGroups } from '../../directory/groups.ts'
 import type { Listing } from '../../directory/pages.ts'
 import type { ListedPermission } from '../../directory/permissions.ts'
 import { getServiceAccount } from '../../directory/service-account-reach.ts'
 import { changeAccess } from '../../directory/service-accounts.ts'
-import { choice, type Draft, freshDraft, readForm, refused, ticked } from '../forms.ts'
+import { choice, type Draft, freshDraft, line, readForm, refused, ticked, withFault } from '../forms.ts'
 import { type Content, type Html, html } from '../html.ts'
-import { readGroups, refusedGift } from '../parts/access.ts'
 import { accountHeader } from '../parts/account-header.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { effectivePermissionsTable, roleLink } from '../parts/effective-permissions.ts'
 import { faultSummary, form, selectField, submit } from '../parts/form.ts'
+import { type OfferedGroups, otherGroupField, readGroups, readOtherGroup } from '../parts/groups.ts'
 import { linkButton, section } from '../parts/page-header.ts'
 import { pageOf, paging } from '../parts/paging.ts'
 import { pickValue, readPermissions } from '../parts/permission-picker.ts'
+import { refusedGift } from '../parts/refused-gift.ts'
 import { findObstacle, leastFirst, readKnownRoles } from '../parts/role-options.ts'
 import { type Column, table } from '../parts/table.ts'
 import { count } from '../parts/time.ts'
@@ -31,7 +33,8 @@ const ALL_GROUPS = 'all'
 
 const ROLE_FIELDS = { role_id: picked(/^role_[0-9a-z]{36}$/, 'Choose a role.') }
 const GROUP_FIELDS = {
-  group_id: picked(/^(all|grp_[0-9a-z]{36})$/, 'Choose a group.'),
+  group_id: picked(/^(|all|grp_[0-9a-z]{36})$/, 'Choose a group.'),
+  group_name: line({ max: 100 }),
   access: choice(['viewer', 'manager'], 'Choose a level.'),
 }
 
@@ -66,13 +69,13 @@ async function giveRole(visit: OrganizationVisit, { roleIds: given }: ServiceAcc
 }
 
 async function giveGroup(visit: OrganizationVisit): Promise<Reply> {
-  const { services, actor, form: given, path } = visit
-  const read = readForm(given, GROUP_FIELDS)
+  const { services, actor, form, path } = visit
+  const read = readForm(form, GROUP_FIELDS)
   if ('draft' in read) return refused(await draw(visit, read.draft), read.draft)
-  const { group_id: groupId, access } = read.values
-  const groups = await readGroups(visit)
-  const name =
-    groupId === ALL_GROUPS ? 'all groups' : (groups.find(({ id }) => id === groupId)?.name ?? 'the group')
+  const { group_id, group_name, access } = read.values
+  const chosen = await readChosen(visit, group_id, group_name)
+  if ('draft' in chosen) return refused(await draw(visit, chosen.draft), chosen.draft)
+  const { id: groupId, name } = chosen
   try {
     const { name: account } = await changeAccess(services, actor, accountPath(visit), ({ groupAccess }) =>
       groupId === ALL_GROUPS
@@ -83,16 +86,40 @@ async function giveGroup(visit: OrganizationVisit): Promise<Reply> {
     )
     return { to: path, done: `${account} is ${access} of ${name} now.` }
   } catch (error) {
-    const draft = refusedGift(error, visit, { field: 'group_id', names: groups })
+    const names = groupId === ALL_GROUPS ? [] : [chosen]
+    const field = group_name === '' ? 'group_id' : 'group_name'
+    const draft = refusedGift(error, visit, { field, names })
     return refused(await draw(visit, draft), draft)
   }
+}
+
+/** The group that was chosen, or named since it is not in the list; or all of them. */
+async function readChosen(
+  visit: OrganizationVisit,
+  id: string,
+  typed: string,
+): Promise<{ id: string; name: string } | { draft: Draft }> {
+  const { services, actor, organization, form } = visit
+  if (id !== '' && typed !== '') {
+    const text = 'Choose from the list, or type a name here, but not both.'
+    return { draft: withFault(form, { field: 'group_name', text }) }
+  }
+  if (id === ALL_GROUPS) return { id, name: 'all groups' }
+  if (id !== '') {
+    const [group] = may(visit, 'groups:read') ? await nameGroups(services, actor, organization.id, [id]) : []
+    return { id, name: group?.name ?? 'the group' }
+  }
+  const named = await readOtherGroup(visit, typed)
+  if ('draft' in named) return named
+  return named.other ?? { draft: withFault(form, { field: 'group_id', text: 'Choose a group.' }) }
 }
 
 /** What the sections of the page are made of. */
 type Known = {
   account: ServiceAccount
   roles: readonly Role[]
-  groups: readonly GroupRow[]
+  /** undefined for who may not know of groups. */
+  offered: OfferedGroups | undefined
   permissions: readonly ListedPermission[]
   judge: GrantJudge
 }
@@ -101,14 +128,17 @@ async function draw(visit: OrganizationVisit, draft: Draft): Promise<Page> {
   const { services, actor, organization } = visit
   const path = accountPath(visit)
   const { account } = await getServiceAccount(services.db, actor, path)
-  const [effective, roles, groups, permissions, judge] = await Promise.all([
+  const [effective, roles, offered, permissions, judge] = await Promise.all([
     explainServiceAccount(services, actor, path, pageOf(visit)),
     readKnownRoles(visit, account.roleIds),
-    readGroups(visit),
+    readGroups(
+      visit,
+      account.groupAccess.map(({ groupId }) => groupId),
+    ),
     readPermissions(visit),
     readGrantJudge(services.db, actor),
   ])
-  const known = { account, roles, groups, permissions, judge }
+  const known = { account, roles, offered, permissions, judge }
   const api = `/organizations/${organization.id}/service-accounts/${account.id}`
   return {
     title: `Permissions of ${account.name}`,
@@ -217,7 +247,8 @@ ${may(visit, 'service_accounts:manage') && html`<p class="below">${linkButton('G
 const PERMISSION_COLUMNS = [{ title: 'Permission' }, { title: 'At' }, { title: 'What it allows' }]
 
 function drawGroups(visit: OrganizationVisit, draft: Draft, known: Known): Html {
-  const { account, groups, judge } = known
+  const { account, offered, judge } = known
+  const { groups, hasMore } = offered ?? { groups: [], hasMore: false }
   const { groupsAdministrator: all, groupAccess } = account
   const isEmpty = all === null && groupAccess.length === 0
   const rows = [
@@ -230,18 +261,23 @@ function drawGroups(visit: OrganizationVisit, draft: Draft, known: Known): Html 
     })),
   ]
   const mayGiveAll = judge.groupsAdministrator('viewer')
-  const offered = groups.filter(({ id }) => judge.groupAccess({ groupId: id, access: 'viewer' }))
+  const givable = groups.filter(({ id }) => judge.groupAccess({ groupId: id, access: 'viewer' }))
+  const mayGive = givable.length > 0 || mayGiveAll || hasMore
   return section(
     'Groups',
     html`${isEmpty ? html`<p class="muted">It reaches no group.</p>` : list(visit, 'Groups', [{ title: 'Group' }, { title: 'Access' }], rows)}
-${may(visit, 'service_accounts:manage') && html`<div class="below">${offered.length > 0 || mayGiveAll ? giveForm(visit, groupFields(draft, offered, mayGiveAll)) : html`<p class="help">${may(visit, 'groups:read') ? 'You reach no group yourself, so you can give none.' : 'You may not see which groups there are.'}</p>`}</div>`}`,
+${may(visit, 'service_accounts:manage') && html`<div class="below">${mayGive ? giveForm(visit, groupFields(draft, givable, { mayGiveAll, hasMore })) : html`<p class="help">${offered !== undefined ? 'You reach no group yourself, so you can give none.' : 'You may not see which groups there are.'}</p>`}</div>`}`,
     {
       purpose: 'Viewer or manager of groups, as resource servers understand it. A manager is a viewer, too.',
     },
   )
 }
 
-function groupFields(draft: Draft, groups: readonly GroupRow[], mayGiveAll: boolean): Html {
+function groupFields(
+  draft: Draft,
+  groups: readonly GroupRow[],
+  { mayGiveAll, hasMore }: { mayGiveAll: boolean; hasMore: boolean },
+): Html {
   return html`${selectField(draft, {
     name: 'group_id',
     label: 'Group',
@@ -250,7 +286,7 @@ function groupFields(draft: Draft, groups: readonly GroupRow[], mayGiveAll: bool
       ...(mayGiveAll ? [{ value: ALL_GROUPS, label: 'All groups, also those to come' }] : []),
       ...groups.map(({ id, name }) => ({ value: id, label: name })),
     ],
-  })}${selectField(draft, {
+  })}${hasMore && otherGroupField(draft)}${selectField(draft, {
     name: 'access',
     label: 'Access',
     options: [

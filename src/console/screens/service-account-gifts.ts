@@ -4,17 +4,18 @@ import { getServiceAccount } from '../../directory/service-account-reach.ts'
 import { changeAccess } from '../../directory/service-accounts.ts'
 import { type Draft, freshDraft, lines, readForm, refused } from '../forms.ts'
 import { type Html, html } from '../html.ts'
-import { isOfManagement, refusedGift } from '../parts/access.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { actions, faultSummary, form, submit, textArea } from '../parts/form.ts'
 import { pageHeader } from '../parts/page-header.ts'
 import {
+  isOfManagement,
   PICKER_SCRIPT,
   permissionPicker,
   pickedPermissions,
   pickValue,
   readPermissions,
 } from '../parts/permission-picker.ts'
+import { refusedGift } from '../parts/refused-gift.ts'
 import { count } from '../parts/time.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
 import { accountPath } from './service-account.ts'

@@ -1,16 +1,18 @@
 import type { Access, DirectPermission, ExplainedPermission } from '../../database/queries/access.ts'
 import type { AccessPatch } from '../../directory/access.ts'
+import { explainServiceAccount } from '../../directory/effective-permissions.ts'
+import { nameGroups } from '../../directory/groups.ts'
 import { getAccountHealth, getLiveTokenCount } from '../../directory/service-account-health.ts'
 import { getServiceAccount } from '../../directory/service-account-reach.ts'
 import { changeAccess } from '../../directory/service-accounts.ts'
 import { type Draft, freshDraft, refused, refusedDraft } from '../forms.ts'
 import { type Content, html } from '../html.ts'
-import { readEffective, readGroups } from '../parts/access.ts'
 import { closedPage, dangerPage } from '../parts/danger.ts'
+import { readAll } from '../parts/paging.ts'
 import { pickValue, readPermissions } from '../parts/permission-picker.ts'
 import { count } from '../parts/time.ts'
 import { readQuery } from '../query.ts'
-import type { OrganizationVisit, Page, Reply } from '../visit.ts'
+import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
 import { accountPath } from './service-account.ts'
 
 /** One thing that an account has and that can be taken from it, whatever else it has by then. */
@@ -158,8 +160,10 @@ async function nameThing(visit: OrganizationVisit, thing: Thing): Promise<string
       return `the role ${roles.find(({ id }) => id === thing.id)?.name ?? thing.id}`
     }
     case 'group': {
-      const groups = await readGroups(visit)
-      return `the group ${groups.find(({ id }) => id === thing.id)?.name ?? thing.id}`
+      if (!may(visit, 'groups:read')) return `the group ${thing.id}`
+      const { services, actor, organization } = visit
+      const [group] = await nameGroups(services, actor, organization.id, [thing.id])
+      return `the group ${group?.name ?? thing.id}`
     }
     case 'permission':
       return `the permission ${thing.permission}`
@@ -214,7 +218,7 @@ async function describeLoss(visit: OrganizationVisit, access: Access, thing: Thi
 }
 
 async function describeRoleLoss(visit: OrganizationVisit, roleId: string): Promise<Content> {
-  const effective = await readEffective(visit, accountPath(visit))
+  const effective = await readEffective(visit)
   const lost = effective.filter(({ isDirect, roles }) => !isDirect && roles.every(({ id }) => id === roleId))
   if (lost.length === 0)
     return 'All that this role allows it has in another way, too. It loses only the role’s name, which resource servers see.'
@@ -222,15 +226,18 @@ async function describeRoleLoss(visit: OrganizationVisit, roleId: string): Promi
 }
 
 async function describePermissionLoss(visit: OrganizationVisit, thing: DirectPermission): Promise<Content> {
-  const [effective, defined] = await Promise.all([
-    readEffective(visit, accountPath(visit)),
-    readPermissions(visit),
-  ])
+  const [effective, defined] = await Promise.all([readEffective(visit), readPermissions(visit)])
   const { roles } = effective.find((entry) => pickValue(entry) === pickValue(thing)) ?? { roles: [] }
   if (roles.length > 0)
     return `It can do the same as before: ${roles.map(({ name }) => name).join(', ')} ${roles.length === 1 ? 'gives' : 'give'} it this permission as well.`
   const server = defined.find(({ resourceServerId }) => resourceServerId === thing.resourceServerId)
   return html`It loses 1 permission, <code>${thing.permission}</code> at ${server?.resourceServerName}. Nothing else gives it.`
+}
+
+/** Everything that the account may do, and why. */
+function readEffective(visit: OrganizationVisit): Promise<ExplainedPermission[]> {
+  const { services, actor } = visit
+  return readAll((page) => explainServiceAccount(services, actor, accountPath(visit), page))
 }
 
 function nameSome(permissions: readonly ExplainedPermission[]): Content {

@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import { type Kysely, sql, type Transaction } from 'kysely'
 import type pg from 'pg'
 import type { AccountKind, Database, GroupAccessLevel, GroupRow } from '../tables.ts'
 import { type GroupAccess, groupAccessColumn } from './access.ts'
@@ -44,6 +44,20 @@ export function findGroup(
     .selectAll()
     .where('organizationId', '=', organizationId)
     .where('id', '=', id)
+    .executeTakeFirst()
+}
+
+/** The group of that name in that organization, by the index that keeps names apart. */
+export function findGroupByName(
+  db: Kysely<Database>,
+  organizationId: string,
+  name: string,
+): Promise<GroupRow | undefined> {
+  return db
+    .selectFrom('groups')
+    .selectAll()
+    .where('organizationId', '=', organizationId)
+    .where(sql`lower(name)`, '=', sql`lower(${name})`)
     .executeTakeFirst()
 }
 
