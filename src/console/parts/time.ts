@@ -22,6 +22,15 @@ export function exactTime(at: Date): string {
   return `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
+/** When something was last used, and from where as far as that is known, in a sentence. `now` in milliseconds. Pure. */
+export function lastUse(
+  { lastUsedAt, lastUsedIp = null }: { lastUsedAt: Date | null; lastUsedIp?: string | null },
+  now: number,
+): string {
+  if (lastUsedAt === null) return 'It has never been used.'
+  return `Last used ${relativeTime(lastUsedAt.getTime(), now)}${lastUsedIp === null ? '' : ` from ${lastUsedIp}`}.`
+}
+
 /** Both in milliseconds. Pure. */
 export function relativeTime(at: number, now: number): string {
   const seconds = Math.abs(now - at) / 1000

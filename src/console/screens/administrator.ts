@@ -8,8 +8,8 @@ import { type Html, html } from '../html.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { copyable } from '../parts/copy.ts'
 import { commaSeparated, roleLink } from '../parts/effective-permissions.ts'
+import { endings, endingsTitle } from '../parts/endings.ts'
 import { facts } from '../parts/facts.ts'
-import { form, submit } from '../parts/form.ts'
 import { linkButton, pageHeader, section } from '../parts/page-header.ts'
 import { badge, badges } from '../parts/state.ts'
 import { tabs } from '../parts/tabs.ts'
@@ -169,23 +169,14 @@ function drawEnd(
   administrator: Administrator,
   { isLast, here }: { isLast: boolean; here: string },
 ): Html {
-  if (isLast) return section('Disable or remove', html`<p class="muted">${LAST_OWNER}</p>`)
-  const disable =
-    administrator.status === 'disabled'
-      ? form({
-          action: `${here}/enable`,
-          formToken: visit.formToken,
-          isInline: true,
-          content: submit('Enable', 'plain'),
-        })
-      : linkButton('Disable…', `${here}/disable`, 'plain')
-  return section(
-    'Disable or remove',
-    html`<div class="button-row">${disable}${linkButton('Remove…', `${here}/delete`, 'danger')}</div>`,
-    {
-      purpose: isSelf(visit, administrator)
-        ? 'This is you: you would be signed out at once, and could not undo it yourself.'
-        : 'Disabling can be undone. Removing cannot; the audit trail keeps what they did.',
-    },
-  )
+  const forGood = 'Remove'
+  if (isLast) return section(endingsTitle(forGood), html`<p class="muted">${LAST_OWNER}</p>`)
+  return endings(visit, {
+    here,
+    forGood,
+    isDisabled: administrator.status === 'disabled',
+    purpose: isSelf(visit, administrator)
+      ? 'This is you: you would be signed out at once, and could not undo it yourself.'
+      : 'Disabling can be undone. Removing cannot; the audit trail keeps what they did.',
+  })
 }

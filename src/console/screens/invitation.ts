@@ -5,7 +5,8 @@ import { type Draft, freshDraft, readForm, refused, refusedDraft, secretLine } f
 import { html } from '../html.ts'
 import { codePage, readCode } from '../parts/code-from-link.ts'
 import { facts as drawFacts } from '../parts/facts.ts'
-import { actions, faultSummary, form, submit, textField } from '../parts/form.ts'
+import { actions, faultSummary, form, submit } from '../parts/form.ts'
+import { newPasswordField } from '../parts/new-password.ts'
 import { exactTime } from '../parts/time.ts'
 import type { Page, Reply, Visit } from '../visit.ts'
 
@@ -56,14 +57,7 @@ ${form({
   action: `${root}/invitation/accept`,
   formToken,
   content: html`<input type="hidden" name="code" value="${invitation}">
-  ${textField(draft, {
-    name: 'password',
-    label: 'Password',
-    type: 'password',
-    autocomplete: 'new-password',
-    help: 'At least 12 characters, your names and the organization’s not counted, and none of the passwords that are tried first.',
-    hasFocus: true,
-  })}
+  ${newPasswordField(draft, { name: 'password', label: 'Password', hasFocus: true })}
   ${actions(submit('Set the password'))}`,
 })}`,
   }

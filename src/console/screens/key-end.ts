@@ -3,7 +3,8 @@ import { getLiveTokenCount } from '../../directory/service-account-health.ts'
 import { type Draft, freshDraft, refused, refusedDraft } from '../forms.ts'
 import { html } from '../html.ts'
 import { dangerPage } from '../parts/danger.ts'
-import { count, relativeTime } from '../parts/time.ts'
+import { ownTokensStop } from '../parts/live-tokens.ts'
+import { lastUse } from '../parts/time.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
 import { accountPath } from './service-account.ts'
 
@@ -55,14 +56,6 @@ async function draw(visit: OrganizationVisit, act: 'disable' | 'delete', draft: 
   const key = await getKey(services, actor, path, params.key as string)
   const live = await getLiveTokenCount(services, actor, path, key.id)
   const here = `${home}/service-accounts/${key.accountId}/keys/${key.id}`
-  const stops =
-    live.tokens === 0
-      ? 'It has no live tokens now.'
-      : `${count(live.tokens, 'live token')} from ${count(live.addresses, 'address', 'addresses')} ${live.tokens === 1 ? 'stops' : 'stop'} working now.`
-  const lastUse =
-    key.lastUsedAt === null
-      ? 'It has never been used.'
-      : `Last used ${relativeTime(key.lastUsedAt.getTime(), now)}${key.lastUsedIp === null ? '' : ` from ${key.lastUsedIp}`}.`
   const words =
     act === 'disable'
       ? { title: 'Disable key', act: 'Disable key', keep: 'Keep it active' }
@@ -72,7 +65,7 @@ async function draw(visit: OrganizationVisit, act: 'disable' | 'delete', draft: 
     content: dangerPage({
       title: html`${act === 'disable' ? 'Disable' : 'Delete'} ${key.name}?`,
       consequences: [
-        `${stops} ${lastUse}`,
+        `${ownTokensStop(live)} ${lastUse(key, now)}`,
         act === 'disable'
           ? 'Whoever signs with it gets no new tokens until you enable it again.'
           : 'Whoever signs with it gets no new tokens, ever. It cannot be brought back; the audit trail keeps what it did.',

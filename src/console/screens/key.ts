@@ -1,20 +1,20 @@
 import type { KeyRow } from '../../database/tables.ts'
 import { getKey, stateOfKey, updateKey } from '../../directory/keys.ts'
 import { getServiceAccount } from '../../directory/service-account-reach.ts'
-import { type Draft, freshDraft, line, readForm, refused, refusedDraft } from '../forms.ts'
+import { type Draft, readForm, refused, refusedDraft } from '../forms.ts'
 import { type Html, html } from '../html.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { codeBlock, copyable } from '../parts/copy.ts'
+import { endings, TOKENS_END } from '../parts/endings.ts'
 import { facts } from '../parts/facts.ts'
-import { actions, faultSummary, form, submit, textField } from '../parts/form.ts'
-import { dateLine, fromDate, toDate } from '../parts/key-fields.ts'
-import { linkButton, pageHeader, section } from '../parts/page-header.ts'
+import { faultSummary } from '../parts/form.ts'
+import { changedExpiry, KEY_SETTINGS, keySettings } from '../parts/key-fields.ts'
+import { drawKeyState } from '../parts/key-state.ts'
+import { pageHeader, section } from '../parts/page-header.ts'
 import { time } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
-import { describeType, drawKeyState } from './keys.ts'
+import { describeType } from './keys.ts'
 import { accountPath } from './service-account.ts'
-
-const FIELDS = { name: line({ max: 100, required: 'Give the key a name.' }), expires_on: dateLine() }
 
 /** One key: how it is known, how it stands, and what can be done with it. */
 export async function showKey(visit: OrganizationVisit): Promise<Reply> {
@@ -24,17 +24,15 @@ export async function showKey(visit: OrganizationVisit): Promise<Reply> {
 /** Renames a key or moves its expiry. */
 export async function saveKey(visit: OrganizationVisit): Promise<Reply> {
   const { services, actor, form: given, params, path } = visit
-  const read = readForm(given, FIELDS)
+  const read = readForm(given, KEY_SETTINGS)
   if ('draft' in read) return refused(await draw(visit, read.draft), read.draft)
   const { name, expires_on } = read.values
   try {
     const before = await getKey(services, actor, accountPath(visit), params.key as string)
-    // A day is coarser than what is stored: one that was not touched stays what it is.
-    const isSameDay = fromDate(before.expiresAt) === expires_on
     const key = await updateKey(services, actor, accountPath(visit), before.id, {
       name,
       status: undefined,
-      expiresAt: isSameDay ? undefined : toDate(expires_on),
+      expiresAt: changedExpiry(before.expiresAt, expires_on),
     })
     return { to: path, done: `${key.name} is saved.` }
   } catch (error) {
@@ -64,8 +62,8 @@ async function draw(visit: OrganizationVisit, draft: Draft | undefined): Promise
 ${draft && faultSummary(draft)}
 ${drawFacts(key, now)}
 ${key.publicKey !== null && section('Public key', codeBlock(JSON.stringify(key.publicKey, null, 2), 'the public key'), { purpose: 'Anybody may have it. It verifies what the private half signs.' })}
-${canManage && drawForm(visit, key, draft, here)}
-${canManage && drawActs(visit, key, here)}
+${canManage && keySettings(visit, { key, draft, action: here })}
+${canManage && endings(visit, { here, isDisabled: key.status === 'disabled', purpose: describeEnd(key, now) })}
 ${apiDisclosure(services.issuer, [
   { title: 'This key', method: 'GET', path: api },
   { title: 'Disable it', method: 'PATCH', path: api, body: { status: 'disabled' } },
@@ -97,33 +95,6 @@ function drawFacts(key: KeyRow, now: number): Html {
   ])
 }
 
-function drawForm(visit: OrganizationVisit, key: KeyRow, draft: Draft | undefined, here: string): Html {
-  const shown = draft ?? freshDraft({ name: key.name, expires_on: fromDate(key.expiresAt) })
-  return section(
-    'Name and expiry',
-    form({
-      action: here,
-      formToken: visit.formToken,
-      content: html`${textField(shown, { name: 'name', label: 'Name' })}
-${textField(shown, { name: 'expires_on', label: 'Expires on', type: 'date', isOptional: true, help: 'At the end of that day, in UTC. Empty means never.' })}
-${actions(submit('Save changes'))}`,
-    }),
-  )
-}
-
-function drawActs({ formToken, now }: OrganizationVisit, key: KeyRow, here: string): Html {
-  const disable =
-    key.status === 'disabled'
-      ? form({ action: `${here}/enable`, formToken, isInline: true, content: submit('Enable', 'plain') })
-      : linkButton('Disable…', `${here}/disable`, 'plain')
-  return section(
-    'Disable or delete',
-    html`<div class="button-row">${disable}${linkButton('Delete…', `${here}/delete`, 'danger')}</div>`,
-    {
-      purpose:
-        stateOfKey(key, now) === 'expired'
-          ? 'It has run out, and obtains no tokens.'
-          : 'Disabling can be undone, though live tokens end for good. Deleting cannot.',
-    },
-  )
+function describeEnd(key: KeyRow, now: number): string {
+  return stateOfKey(key, now) === 'expired' ? 'It has run out, and obtains no tokens.' : TOKENS_END
 }

@@ -1,14 +1,14 @@
 import type { KeyRow } from '../../database/tables.ts'
-import { listKeys as list, stateOfKey } from '../../directory/keys.ts'
+import { listKeys as list } from '../../directory/keys.ts'
 import { getServiceAccount } from '../../directory/service-account-reach.ts'
 import { type Html, html } from '../html.ts'
 import { accountHeader } from '../parts/account-header.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { copyable, shorten } from '../parts/copy.ts'
 import { emptyState } from '../parts/empty.ts'
+import { drawKeyState } from '../parts/key-state.ts'
 import { linkButton } from '../parts/page-header.ts'
 import { pageOf, paging } from '../parts/paging.ts'
-import { badge } from '../parts/state.ts'
 import { table } from '../parts/table.ts'
 import { time } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Reply } from '../visit.ts'
@@ -47,21 +47,6 @@ ${apiDisclosure(services.issuer, [
   { title: 'Make a key', ...create },
 ])}`,
     },
-  }
-}
-
-/** The state of a key in a word. */
-export function drawKeyState(key: KeyRow, now: number): Html {
-  const state = stateOfKey(key, now)
-  switch (state) {
-    case 'active':
-      return badge('good', 'active')
-    case 'disabled':
-      return badge('off', 'disabled')
-    case 'expired':
-      return badge('notice', 'expired')
-    case 'revoked':
-      return badge('bad', 'deleted')
   }
 }
 

@@ -2,13 +2,19 @@ import { createKey as create } from '../../directory/keys.ts'
 import type { KeyRequest } from '../../directory/prepared-key.ts'
 import { getServiceAccount } from '../../directory/service-account-reach.ts'
 import { updateServiceAccount } from '../../directory/service-accounts.ts'
-import { choice, type Draft, freshDraft, lines, readForm, refused, refusedDraft } from '../forms.ts'
+import { choice, type Draft, freshDraft, readForm, refused, refusedDraft } from '../forms.ts'
 import { type Content, type Html, html } from '../html.ts'
 import { isFirstSending, onceField, sentBefore } from '../once.ts'
 import { actions, faultSummary, form, optionList, selectField, submit, textArea } from '../parts/form.ts'
 import { KEY_FIELDS, keyFields, suggestedKey, toDate } from '../parts/key-fields.ts'
 import { pageHeader } from '../parts/page-header.ts'
-import { MAX_PUBLIC_KEY_LENGTH, toMaterial, withoutPrivateKey } from '../parts/public-key.ts'
+import {
+  PUBLIC_KEY,
+  publicKeyField,
+  READ_FILE_SCRIPT,
+  toMaterial,
+  withoutPrivateKey,
+} from '../parts/public-key.ts'
 import { shownOncePage } from '../parts/shown-once.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
 import { accountPath, NO_ACCESS_CHANGE } from './service-account.ts'
@@ -18,6 +24,7 @@ const GENERATED_FIELDS = {
   modulus_length: choice(['2048', '3072', '4096'], 'Choose a length.'),
   format: choice(['json', 'pem', 'p12'], 'Choose a form.'),
 }
+const REGISTERED_FIELDS = { ...KEY_FIELDS, ...PUBLIC_KEY }
 /** Where the rules find a fault, and the field that it stands in. */
 const FIELD_OF = { '/name': 'name', '/expires_at': 'expires_on', '/public_key': 'public_key' }
 
@@ -121,8 +128,7 @@ async function makeWithSecret(visit: OrganizationVisit, draw: Draw, request: Key
 
 async function register(visit: OrganizationVisit, draw: Draw): Promise<Reply> {
   const { services, actor, form } = visit
-  const required = 'Paste the public key.'
-  const read = readForm(form, { ...KEY_FIELDS, public_key: lines({ max: MAX_PUBLIC_KEY_LENGTH, required }) })
+  const read = readForm(form, REGISTERED_FIELDS)
   if ('draft' in read) return refused(await draw(visit, read.draft), read.draft)
   const { name, expires_on, public_key } = read.values
   try {
@@ -182,15 +188,8 @@ async function drawRegister(visit: OrganizationVisit, draft: Draft | undefined):
     title: 'Register a public key',
     purpose: 'The private half stays where you have made it. A private key is refused here.',
     act: 'Register key',
-    scripts: ['read-file.js'],
-    fields: (shown) => html`${textArea(shown, {
-      name: 'public_key',
-      label: 'Public key',
-      help: 'PEM (SPKI or X.509 certificate) or JWK: RSA from 2048 bits, EC P-256 or P-384, Ed25519.',
-      rows: 8,
-      isMono: true,
-    })}
-<div class="field" hidden data-read-file="public_key"><label for="file">Or choose its file</label><input id="file" type="file" accept=".pem,.pub,.crt,.cer,.json,.jwk"></div>`,
+    scripts: [READ_FILE_SCRIPT],
+    fields: publicKeyField,
   })
 }
 

@@ -14,6 +14,7 @@ import {
 import { type Html, html } from '../html.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { copyable } from '../parts/copy.ts'
+import { endings, endingsTitle, TOKENS_END } from '../parts/endings.ts'
 import { facts } from '../parts/facts.ts'
 import { actions, faultSummary, form, optionList, submit, textField } from '../parts/form.ts'
 import { linkButton, pageHeader, section } from '../parts/page-header.ts'
@@ -208,25 +209,19 @@ async function drawSingleSignOn(visit: OrganizationVisit): Promise<Html> {
   )
 }
 
-function drawEnd({ organization, home, formToken }: OrganizationVisit): Html {
+function drawEnd(visit: OrganizationVisit): Html {
+  const { organization, home } = visit
   const here = `${home}/settings`
   if (organization.isOperator) {
-    return section('Disable or delete', undefined, {
+    return section(endingsTitle(), undefined, {
       purpose: 'This is the organization that operates the platform. It cannot be disabled or deleted.',
     })
   }
-  const disable =
-    organization.status === 'active'
-      ? linkButton('Disable…', `${here}/disable`, 'plain')
-      : form({ action: `${here}/enable`, formToken, isInline: true, content: submit('Enable', 'plain') })
-  return section(
-    'Disable or delete',
-    html`<div class="button-row">${disable}${linkButton('Delete…', `${here}/delete`, 'danger')}</div>`,
-    {
-      purpose:
-        'For operators alone. Disabling can be undone, though live tokens end for good. Deleting cannot.',
-    },
-  )
+  return endings(visit, {
+    here,
+    isDisabled: organization.status !== 'active',
+    purpose: `For operators alone. ${TOKENS_END}`,
+  })
 }
 
 function draw({ organization, home, formToken }: OrganizationVisit, draft: Draft): Page {

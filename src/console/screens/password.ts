@@ -2,6 +2,7 @@ import { changePassword as change } from '../../authentication/passwords.ts'
 import { type Draft, freshDraft, readForm, refused, refusedDraft, secretLine } from '../forms.ts'
 import { html } from '../html.ts'
 import { actions, faultSummary, form, submit, textField } from '../parts/form.ts'
+import { newPasswordField } from '../parts/new-password.ts'
 import { pageHeader } from '../parts/page-header.ts'
 import type { Page, Reply, SessionVisit } from '../visit.ts'
 
@@ -48,13 +49,7 @@ ${form({
     autocomplete: 'current-password',
     hasFocus: true,
   })}
-  ${textField(draft, {
-    name: 'new_password',
-    label: 'New password',
-    type: 'password',
-    autocomplete: 'new-password',
-    help: 'At least 12 characters, your names and the organization’s not counted, and none of the passwords that are tried first.',
-  })}
+  ${newPasswordField(draft, { name: 'new_password', label: 'New password' })}
   ${actions(submit('Change password'), { label: 'Back', to: back })}`,
 })}`,
   }

@@ -1,14 +1,13 @@
 import type { ResourceServer } from '../../database/queries/resource-servers.ts'
 import type { ResourceServerKeyRow, ResourceServerSecretRow } from '../../database/tables.ts'
-import { stateOfKey } from '../../directory/keys.ts'
 import { listResourceServerKeys } from '../../directory/resource-server-keys.ts'
 import { listResourceServerSecrets } from '../../directory/resource-server-secrets.ts'
 import { type Html, html } from '../html.ts'
 import { apiDisclosure } from '../parts/api.ts'
-import { copyable } from '../parts/copy.ts'
+import { copyable, shorten } from '../parts/copy.ts'
 import { emptyState } from '../parts/empty.ts'
+import { drawKeyState } from '../parts/key-state.ts'
 import { linkButton, section } from '../parts/page-header.ts'
-import { badge } from '../parts/state.ts'
 import { table } from '../parts/table.ts'
 import { time } from '../parts/time.ts'
 import { may, type Reply, type SessionVisit } from '../visit.ts'
@@ -41,21 +40,6 @@ ${apiDisclosure(services.issuer, [
     : []),
 ])}`,
     },
-  }
-}
-
-/** The state of a key in a word. */
-export function drawServerKeyState(key: ResourceServerKeyRow, now: number): Html {
-  const state = stateOfKey(key, now)
-  switch (state) {
-    case 'active':
-      return badge('good', 'active')
-    case 'disabled':
-      return badge('off', 'disabled')
-    case 'expired':
-      return badge('notice', 'expired')
-    case 'revoked':
-      return badge('bad', 'deleted')
   }
 }
 
@@ -152,7 +136,7 @@ function drawKeys(
         html`<a href="${here}/${key.id}">${key.name}</a>`,
         key.algorithm,
         copyable(key.kid, { label: 'the key id', shown: shorten(key.kid) }),
-        drawServerKeyState(key, now),
+        drawKeyState(key, now),
         time(key.expiresAt, now),
         time(key.lastUsedAt, now),
       ]),
@@ -160,9 +144,4 @@ function drawKeys(
 ${action && html`<div class="button-row">${action}</div>`}`,
     { purpose: 'With these the API signs what it asks.' },
   )
-}
-
-/** Both ends say which it is. */
-function shorten(id: string): string {
-  return id.length <= 16 ? id : `${id.slice(0, 8)}…${id.slice(-6)}`
 }

@@ -3,7 +3,7 @@ import { getCredentialCount } from '../../directory/resource-server-use.ts'
 import { type Draft, freshDraft, refused, refusedDraft } from '../forms.ts'
 import { html } from '../html.ts'
 import { dangerPage } from '../parts/danger.ts'
-import { relativeTime } from '../parts/time.ts'
+import { lastUse } from '../parts/time.ts'
 import type { Page, Reply, SessionVisit } from '../visit.ts'
 import { homeOfServer } from './resource-server.ts'
 import { readServerKey } from './resource-server-keys.ts'
@@ -52,16 +52,12 @@ async function draw(visit: SessionVisit, act: 'disable' | 'delete', draft: Draft
   const { secrets, keys } = await getCredentialCount(services, actor, server.id)
   const here = `${homeOfServer(visit, server)}/keys/${key.id}`
   const works = key.status === 'active' && (key.expiresAt === null || key.expiresAt.getTime() > now)
-  const lastUse =
-    key.lastUsedAt === null
-      ? 'It has never been used.'
-      : `Last used ${relativeTime(key.lastUsedAt.getTime(), now)}.`
   return {
     title: act === 'disable' ? 'Disable key' : 'Delete key',
     content: dangerPage({
       title: html`${act === 'disable' ? 'Disable' : 'Delete'} ${key.name}?`,
       consequences: [
-        `${lastUse} Whoever asks with it is refused ${act === 'disable' ? 'until you enable it again' : 'from now on'}.`,
+        `${lastUse(key, now)} Whoever asks with it is refused ${act === 'disable' ? 'until you enable it again' : 'from now on'}.`,
         describeRest(server.name, { secrets, keys: works ? keys - 1 : keys }),
         ...(act === 'delete' ? ['It cannot be brought back; the audit trail keeps what it was.'] : []),
       ],

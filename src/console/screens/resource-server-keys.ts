@@ -5,25 +5,36 @@ import {
   getResourceServerKey,
   updateResourceServerKey,
 } from '../../directory/resource-server-keys.ts'
-import { type Draft, freshDraft, line, lines, readForm, refused, refusedDraft } from '../forms.ts'
-import { type Html, html } from '../html.ts'
+import { type Draft, freshDraft, readForm, refused, refusedDraft } from '../forms.ts'
+import { html } from '../html.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { codeBlock, copyable } from '../parts/copy.ts'
+import { endings } from '../parts/endings.ts'
 import { facts } from '../parts/facts.ts'
-import { actions, faultSummary, form, submit, textArea, textField } from '../parts/form.ts'
-import { dateLine, fromDate, KEY_FIELDS, keyFields, suggestedKey, toDate } from '../parts/key-fields.ts'
-import { linkButton, pageHeader, section } from '../parts/page-header.ts'
-import { MAX_PUBLIC_KEY_LENGTH, toMaterial, withoutPrivateKey } from '../parts/public-key.ts'
+import { actions, faultSummary, form, submit } from '../parts/form.ts'
+import {
+  changedExpiry,
+  KEY_FIELDS,
+  KEY_SETTINGS,
+  keyFields,
+  keySettings,
+  suggestedKey,
+  toDate,
+} from '../parts/key-fields.ts'
+import { drawKeyState } from '../parts/key-state.ts'
+import { pageHeader, section } from '../parts/page-header.ts'
+import {
+  PUBLIC_KEY,
+  publicKeyField,
+  READ_FILE_SCRIPT,
+  toMaterial,
+  withoutPrivateKey,
+} from '../parts/public-key.ts'
 import { time } from '../parts/time.ts'
 import { may, type Page, type Reply, type SessionVisit } from '../visit.ts'
 import { homeOfServer, readServer } from './resource-server.ts'
-import { drawServerKeyState } from './resource-server-credentials.ts'
 
-const NEW_FIELDS = {
-  ...KEY_FIELDS,
-  public_key: lines({ max: MAX_PUBLIC_KEY_LENGTH, required: 'Paste the public key.' }),
-}
-const FIELDS = { name: line({ max: 100, required: 'Give the key a name.' }), expires_on: dateLine() }
+const NEW_FIELDS = { ...KEY_FIELDS, ...PUBLIC_KEY }
 const FAULTS = { '/name': 'name', '/expires_at': 'expires_on', '/public_key': 'public_key' }
 
 export async function showNewServerKey(visit: SessionVisit): Promise<Reply> {
@@ -61,14 +72,12 @@ export async function showServerKey(visit: SessionVisit): Promise<Reply> {
 export async function saveServerKey(visit: SessionVisit): Promise<Reply> {
   const { services, actor, form: given, path } = visit
   const { server, key } = await readServerKey(visit)
-  const read = readForm(given, FIELDS)
+  const read = readForm(given, KEY_SETTINGS)
   if ('draft' in read) return refused(await draw(visit, read.draft), read.draft)
   const { name, expires_on } = read.values
   try {
-    // A day is coarser than what is stored: one that was not touched stays what it is.
-    const isSameDay = fromDate(key.expiresAt) === expires_on
-    const expiresAt = isSameDay ? undefined : toDate(expires_on)
-    await updateResourceServerKey(services, actor, server.id, key.id, { name, status: undefined, expiresAt })
+    const patch = { name, status: undefined, expiresAt: changedExpiry(key.expiresAt, expires_on) }
+    await updateResourceServerKey(services, actor, server.id, key.id, patch)
     return { to: path, done: `${name} is saved.` }
   } catch (error) {
     const draft = refusedDraft(error, given, FAULTS)
@@ -90,7 +99,7 @@ function drawNew(visit: SessionVisit, server: ResourceServer, draft: Draft): Pag
   const back = `${here}/credentials`
   return {
     title: 'Register a key',
-    scripts: ['read-file.js'],
+    scripts: [READ_FILE_SCRIPT],
     content: html`${pageHeader({
       title: 'Register a key',
       purpose: 'The private half stays with the API. A private key is refused here.',
@@ -101,14 +110,7 @@ ${form({
   action: `${here}/keys/new`,
   formToken: visit.formToken,
   content: html`${keyFields(draft, null)}
-${textArea(draft, {
-  name: 'public_key',
-  label: 'Public key',
-  help: 'PEM (SPKI or X.509 certificate) or JWK: RSA from 2048 bits, EC P-256 or P-384, Ed25519.',
-  rows: 8,
-  isMono: true,
-})}
-<div class="field" hidden data-read-file="public_key"><label for="file">Or choose its file</label><input id="file" type="file" accept=".pem,.pub,.crt,.cer,.json,.jwk"></div>
+${publicKeyField(draft)}
 ${actions(submit('Register key'), { label: 'Cancel', to: back })}`,
 })}`,
   }
@@ -130,7 +132,7 @@ async function draw(visit: SessionVisit, draft: Draft | undefined): Promise<Page
     })}
 ${draft && faultSummary(draft)}
 ${facts([
-  ['State', drawServerKeyState(key, now)],
+  ['State', drawKeyState(key, now)],
   ['Id', copyable(key.id, { label: 'the id' })],
   ['Key id in a JWT', copyable(key.kid, { label: 'the kid' })],
   ['Thumbprint', copyable(key.thumbprint, { label: 'the thumbprint' })],
@@ -139,43 +141,12 @@ ${facts([
   ['Created', time(key.createdAt, now)],
 ])}
 ${section('Public key', codeBlock(JSON.stringify(key.publicKey, null, 2), 'the public key'), { purpose: 'Anybody may have it. It verifies what the private half signs.' })}
-${canManage && drawForm(visit, key, draft, here)}
-${canManage && drawActs(visit, key, here)}
+${canManage && keySettings(visit, { key, draft, action: here })}
+${canManage && endings(visit, { here, isDisabled: key.status === 'disabled', purpose: 'Disabling can be undone. Deleting cannot.' })}
 ${apiDisclosure(services.issuer, [
   { title: 'This key', method: 'GET', path: api },
   { title: 'Disable it', method: 'PATCH', path: api, body: { status: 'disabled' } },
   { title: 'Delete it', method: 'DELETE', path: api },
 ])}`,
   }
-}
-
-function drawForm(
-  visit: SessionVisit,
-  key: ResourceServerKeyRow,
-  draft: Draft | undefined,
-  here: string,
-): Html {
-  const shown = draft ?? freshDraft({ name: key.name, expires_on: fromDate(key.expiresAt) })
-  return section(
-    'Name and expiry',
-    form({
-      action: here,
-      formToken: visit.formToken,
-      content: html`${textField(shown, { name: 'name', label: 'Name' })}
-${textField(shown, { name: 'expires_on', label: 'Expires on', type: 'date', isOptional: true, help: 'At the end of that day, in UTC. Empty means never.' })}
-${actions(submit('Save changes'))}`,
-    }),
-  )
-}
-
-function drawActs({ formToken }: SessionVisit, key: ResourceServerKeyRow, here: string): Html {
-  const disable =
-    key.status === 'disabled'
-      ? form({ action: `${here}/enable`, formToken, isInline: true, content: submit('Enable', 'plain') })
-      : linkButton('Disable…', `${here}/disable`, 'plain')
-  return section(
-    'Disable or delete',
-    html`<div class="button-row">${disable}${linkButton('Delete…', `${here}/delete`, 'danger')}</div>`,
-    { purpose: 'Disabling can be undone. Deleting cannot.' },
-  )
 }

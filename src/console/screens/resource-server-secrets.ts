@@ -14,7 +14,7 @@ import { dangerPage } from '../parts/danger.ts'
 import { actions, faultSummary, form, submit, textField } from '../parts/form.ts'
 import { pageHeader } from '../parts/page-header.ts'
 import { type Handover, handoverPage } from '../parts/shown-once.ts'
-import { count, relativeTime } from '../parts/time.ts'
+import { count, lastUse } from '../parts/time.ts'
 import { readQuery } from '../query.ts'
 import type { Page, Reply, SessionVisit } from '../visit.ts'
 import { homeOfServer, introspectionLine, readServer } from './resource-server.ts'
@@ -106,16 +106,12 @@ async function drawDelete(visit: SessionVisit): Promise<Page> {
   const { server, secret } = await readSecret(visit)
   const { secrets, keys } = await getCredentialCount(services, actor, server.id)
   const here = homeOfServer(visit, server)
-  const lastUse =
-    secret.lastUsedAt === null
-      ? 'It has never been used.'
-      : `Last used ${relativeTime(secret.lastUsedAt.getTime(), now)}.`
   return {
     title: 'Delete secret',
     content: dangerPage({
       title: html`Delete ${secret.name}?`,
       consequences: [
-        `${lastUse} Whoever asks with it is refused from now on.`,
+        `${lastUse(secret, now)} Whoever asks with it is refused from now on.`,
         describeRest(server.name, { secrets: secrets - 1, keys }),
         'It cannot be brought back.',
       ],

@@ -25,7 +25,7 @@ import { findObstacle, leastFirst, readKnownRoles } from '../parts/role-options.
 import { type Column, table } from '../parts/table.ts'
 import { count } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
-import { accountPath } from './service-account.ts'
+import { accountPath, permissionsOf } from './service-account.ts'
 import { type Thing, thingValue } from './service-account-take.ts'
 
 /** In place of a group: all of them, also those to come. */
@@ -370,9 +370,8 @@ function list(
   })
 }
 
-function takePath({ home, params }: OrganizationVisit, thing: Thing): string {
-  const query = new URLSearchParams({ thing: thingValue(thing) })
-  return `${home}/service-accounts/${params.acc}/permissions/take?${query}`
+function takePath(visit: OrganizationVisit, thing: Thing): string {
+  return `${permissionsOf(visit)}/take?${new URLSearchParams({ thing: thingValue(thing) })}`
 }
 
 function giveForm({ path, formToken }: OrganizationVisit, content: Html): Html {

@@ -3,7 +3,8 @@ import { deleteServiceAccount, updateServiceAccount } from '../../directory/serv
 import { type Draft, freshDraft, refused, refusedDraft } from '../forms.ts'
 import { html } from '../html.ts'
 import { dangerPage } from '../parts/danger.ts'
-import { count, relativeTime } from '../parts/time.ts'
+import { ownTokensStop } from '../parts/live-tokens.ts'
+import { count, lastUse } from '../parts/time.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
 import { accountPath, NO_ACCESS_CHANGE } from './service-account.ts'
 
@@ -52,13 +53,13 @@ async function setStatus(
 }
 
 async function drawDisable(visit: OrganizationVisit, draft: Draft): Promise<Page> {
-  const { name, facts, here, keys } = await readConsequences(visit)
+  const { name, fact, here, keys } = await readConsequences(visit)
   return {
     title: 'Disable service account',
     content: dangerPage({
       title: html`Disable ${name}?`,
       consequences: [
-        ...facts,
+        fact,
         `${count(keys, 'key')} of it ${keys === 1 ? 'gets' : 'get'} no new tokens until you enable the account again.`,
       ],
       act: 'Disable account',
@@ -71,13 +72,13 @@ async function drawDisable(visit: OrganizationVisit, draft: Draft): Promise<Page
 }
 
 async function drawDelete(visit: OrganizationVisit, draft: Draft): Promise<Page> {
-  const { name, facts, here, keys } = await readConsequences(visit)
+  const { name, fact, here, keys } = await readConsequences(visit)
   return {
     title: 'Delete service account',
     content: dangerPage({
       title: html`Delete ${name}?`,
       consequences: [
-        ...facts,
+        fact,
         `${count(keys, 'key')} of it ${keys === 1 ? 'stops' : 'stop'} working for good, and its roles and permissions are taken.`,
         'It cannot be brought back. The audit trail keeps what it did.',
       ],
@@ -98,18 +99,10 @@ async function readConsequences(visit: OrganizationVisit) {
     getAccountHealth(services, actor, path),
     getLiveTokenCount(services, actor, path),
   ])
-  const lastUse =
-    account.lastUsedAt === null
-      ? 'It has never been used.'
-      : `Last used ${relativeTime(account.lastUsedAt.getTime(), now)}.`
-  const tokens =
-    live.tokens === 0
-      ? 'It has no live tokens now.'
-      : `${count(live.tokens, 'live token')} from ${count(live.addresses, 'address', 'addresses')} ${live.tokens === 1 ? 'stops' : 'stop'} working now.`
   return {
     name: account.name,
     keys: keys.present,
     here: `${home}/service-accounts/${account.id}`,
-    facts: [`${tokens} ${lastUse}`],
+    fact: `${ownTokensStop(live)} ${lastUse(account, now)}`,
   }
 }

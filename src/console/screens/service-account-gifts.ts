@@ -18,7 +18,7 @@ import {
 import { refusedGift } from '../parts/refused-gift.ts'
 import { count } from '../parts/time.ts'
 import type { OrganizationVisit, Page, Reply } from '../visit.ts'
-import { accountPath } from './service-account.ts'
+import { accountPath, permissionsOf } from './service-account.ts'
 
 /** As the API has it: printable ASCII, one `*` at the end. */
 const SUBJECT = /^[!-)+-~]{1,254}\*?$|^\*$/
@@ -43,7 +43,7 @@ export async function givePermissions(visit: OrganizationVisit): Promise<Reply> 
     const { name } = await changeAccess(services, actor, accountPath(visit), (held) => ({
       permissions: [...held.permissions, ...permissions],
     }))
-    return { to: above(visit), done: `${name} has ${count(permissions.length, 'permission')} more.` }
+    return { to: permissionsOf(visit), done: `${name} has ${count(permissions.length, 'permission')} more.` }
   } catch (error) {
     const draft = refusedGift(error, visit, { field: 'permissions', names: [] })
     return refused(await drawGive(visit, draft), draft)
@@ -72,7 +72,7 @@ export async function delegate(visit: OrganizationVisit): Promise<Reply> {
         },
       }
     })
-    return { to: above(visit), done: `${name} may act for more now.` }
+    return { to: permissionsOf(visit), done: `${name} may act for more now.` }
   } catch (error) {
     const fields = { '/delegation/subjects': 'subjects', '/delegation/permissions': 'permissions' }
     const draft = refusedGift(error, visit, { field: 'permissions', names: [], fields })
@@ -94,7 +94,7 @@ async function drawGive(visit: OrganizationVisit, draft: Draft): Promise<Page> {
     content: html`${pageHeader({
       title: 'Give permissions',
       purpose: 'What you tick is added to what the account has. It counts for its next tokens.',
-      above: { label: `Permissions of ${account.name}`, to: above(visit) },
+      above: { label: `Permissions of ${account.name}`, to: permissionsOf(visit) },
     })}
 ${faultSummary(draft)}
 ${
@@ -108,7 +108,7 @@ ${
           { name: 'permissions', label: 'Permissions', help: 'Give it the least that it needs.' },
           { permissions, given: [] },
         )}
-${actions(submit('Give permissions'), { label: 'Cancel', to: above(visit) })}`,
+${actions(submit('Give permissions'), { label: 'Cancel', to: permissionsOf(visit) })}`,
       })
 }
 ${apiDisclosure(services.issuer, [
@@ -139,7 +139,7 @@ async function drawDelegation(visit: OrganizationVisit, draft: Draft): Promise<P
       title: 'Let it act for end users',
       purpose:
         'It gets tokens in the name of these users, good for what you lend it here and it has itself. The audit trail names the user with each of them.',
-      above: { label: `Permissions of ${account.name}`, to: above(visit) },
+      above: { label: `Permissions of ${account.name}`, to: permissionsOf(visit) },
     })}
 ${faultSummary(draft)}
 ${form({
@@ -154,7 +154,7 @@ ${form({
     isOptional: delegation !== null,
   })}
 ${drawLendable(draft, permissions)}
-${actions(submit('Let it act'), { label: 'Cancel', to: above(visit) })}`,
+${actions(submit('Let it act'), { label: 'Cancel', to: permissionsOf(visit) })}`,
 })}
 ${apiDisclosure(services.issuer, [
   {
@@ -189,10 +189,6 @@ function withoutHeld(
   return all.filter(
     ({ resourceServerId, name }) => !values.has(pickValue({ resourceServerId, permission: name })),
   )
-}
-
-function above({ home, params }: OrganizationVisit): string {
-  return `${home}/service-accounts/${params.acc}/permissions`
 }
 
 function toWire({ resourceServerId, name }: ListedPermission) {

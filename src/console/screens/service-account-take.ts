@@ -8,12 +8,13 @@ import { changeAccess } from '../../directory/service-accounts.ts'
 import { type Draft, freshDraft, refused, refusedDraft } from '../forms.ts'
 import { type Content, html } from '../html.ts'
 import { closedPage, dangerPage } from '../parts/danger.ts'
+import { tokensFrom } from '../parts/live-tokens.ts'
 import { readAll } from '../parts/paging.ts'
 import { pickValue, readPermissions } from '../parts/permission-picker.ts'
 import { count } from '../parts/time.ts'
 import { readQuery } from '../query.ts'
 import { may, type OrganizationVisit, type Page, type Reply } from '../visit.ts'
-import { accountPath } from './service-account.ts'
+import { accountPath, permissionsOf } from './service-account.ts'
 
 /** One thing that an account has and that can be taken from it, whatever else it has by then. */
 export type Thing =
@@ -57,7 +58,7 @@ export async function takeAccess(visit: OrganizationVisit): Promise<Reply> {
   try {
     const words = await nameThing(visit, thing)
     await changeAccess(services, actor, accountPath(visit), (held) => without(held, thing))
-    return { to: above(visit), done: `${account.name} does not have ${words} any more.` }
+    return { to: permissionsOf(visit), done: `${account.name} does not have ${words} any more.` }
   } catch (error) {
     const draft = refusedDraft(error, form)
     return refused(await draw(visit, draft), draft)
@@ -118,7 +119,7 @@ async function draw(visit: OrganizationVisit, draft: Draft): Promise<Page> {
       content: closedPage({
         title: `${account.name} does not have this`,
         reason: 'It was taken already, perhaps by somebody else meanwhile. Nothing was changed now.',
-        back: { label: 'Back to its permissions', to: above(visit) },
+        back: { label: 'Back to its permissions', to: permissionsOf(visit) },
       }),
     }
   }
@@ -131,12 +132,12 @@ async function draw(visit: OrganizationVisit, draft: Draft): Promise<Page> {
         ...(await describeLoss(visit, account, thing)),
         live.tokens === 0
           ? 'It has no live tokens now.'
-          : `It has ${count(live.tokens, 'live token')} from ${count(live.addresses, 'address', 'addresses')}: introspection tells ${live.tokens === 1 ? 'it' : 'them'} without this at once. Whoever reads a JWT without asking believes what it says until it expires.`,
+          : `It has ${tokensFrom(live)}: introspection tells ${live.tokens === 1 ? 'it' : 'them'} without this at once. Whoever reads a JWT without asking believes what it says until it expires.`,
       ],
       act: ACTS[thing.kind],
-      action: `${above(visit)}/take?${new URLSearchParams({ thing: thingValue(thing) })}`,
+      action: `${permissionsOf(visit)}/take?${new URLSearchParams({ thing: thingValue(thing) })}`,
       formToken,
-      back: { label: 'Leave it', to: above(visit) },
+      back: { label: 'Leave it', to: permissionsOf(visit) },
       draft,
     }),
   }
@@ -244,8 +245,4 @@ function nameSome(permissions: readonly ExplainedPermission[]): Content {
   const named = permissions.slice(0, MAX_NAMED).map(({ permission }) => permission)
   const more = permissions.length - named.length
   return html`<code>${named.join(', ')}</code>${more > 0 && ` and ${more} more`}`
-}
-
-function above({ home, params }: OrganizationVisit): string {
-  return `${home}/service-accounts/${params.acc}/permissions`
 }

@@ -14,12 +14,12 @@ import { apiDisclosure } from '../parts/api.ts'
 import { copyable, shorten } from '../parts/copy.ts'
 import { closedPage, dangerPage } from '../parts/danger.ts'
 import { emptyState } from '../parts/empty.ts'
-import { liveTokensOn } from '../parts/live-tokens.ts'
+import { liveTokensOn, tokensFrom } from '../parts/live-tokens.ts'
 import { linkButton } from '../parts/page-header.ts'
 import { pageOf, paging } from '../parts/paging.ts'
 import { badge } from '../parts/state.ts'
 import { table } from '../parts/table.ts'
-import { count, relativeTime, time } from '../parts/time.ts'
+import { relativeTime, time } from '../parts/time.ts'
 import { may, type OrganizationVisit, type Reply } from '../visit.ts'
 import { accountPath } from './service-account.ts'
 
@@ -113,7 +113,7 @@ export async function askToRevokeAll(visit: OrganizationVisit): Promise<Reply> {
         consequences: [
           live.tokens === 0
             ? 'It has no live tokens now. One that is being issued at this moment ends all the same.'
-            : `${count(live.tokens, 'live token')} from ${count(live.addresses, 'address', 'addresses')} ${live.tokens === 1 ? 'stops' : 'stop'} working now, and so does one that is being issued at this moment.`,
+            : `${tokensFrom(live)} ${live.tokens === 1 ? 'stops' : 'stop'} working now, and so does one that is being issued at this moment.`,
           'Its keys stay as they are: whoever has one gets a new token at once. To keep somebody out, disable the key or the account.',
         ],
         act: 'Revoke all tokens',

@@ -8,8 +8,8 @@ import { type Html, html, NOTHING } from '../html.ts'
 import { accountHeader } from '../parts/account-header.ts'
 import { apiDisclosure } from '../parts/api.ts'
 import { copyable } from '../parts/copy.ts'
+import { endings, TOKENS_END } from '../parts/endings.ts'
 import { facts } from '../parts/facts.ts'
-import { form, submit } from '../parts/form.ts'
 import { liveTokensOn } from '../parts/live-tokens.ts'
 import { linkButton, section } from '../parts/page-header.ts'
 import { PAGE_SIZE } from '../parts/paging.ts'
@@ -25,6 +25,11 @@ export function accountPath({ organization, params }: OrganizationVisit): {
   accountId: string
 } {
   return { organizationId: organization.id, accountId: params.acc as string }
+}
+
+/** Where the page of the account's permissions is. */
+export function permissionsOf({ home, params }: OrganizationVisit): string {
+  return `${home}/service-accounts/${params.acc}/permissions`
 }
 
 /** A change that leaves everything as it is; a screen says what shall differ. */
@@ -63,7 +68,7 @@ export async function showServiceAccount(visit: OrganizationVisit): Promise<Repl
 ${canManage && drawNextSteps(visit, health, here)}
 ${drawFacts(visit, health, live)}
 ${drawTokens(statistics, here)}
-${canManage && drawActs(visit, health, here)}
+${canManage && endings(visit, { here, isDisabled: account.status === 'disabled', purpose: TOKENS_END })}
 ${apiDisclosure(services.issuer, [
   { title: 'This account', method: 'GET', path },
   { title: 'Disable it', method: 'PATCH', path, body: { status: 'disabled' } },
@@ -185,16 +190,4 @@ function describeAccess({ account, roles }: AccountHealth): string {
 
 function describeKeys({ present, active }: AccountHealth['keys']): string {
   return present === active ? count(active, 'key') : `${count(present, 'key')}, ${active} active`
-}
-
-function drawActs({ formToken }: OrganizationVisit, { account }: AccountHealth, here: string): Html {
-  const disable =
-    account.status === 'active'
-      ? linkButton('Disable…', `${here}/disable`, 'plain')
-      : form({ action: `${here}/enable`, formToken, isInline: true, content: submit('Enable', 'plain') })
-  return section(
-    'Disable or delete',
-    html`<div class="button-row">${disable}${linkButton('Delete…', `${here}/delete`, 'danger')}</div>`,
-    { purpose: 'Disabling can be undone, though live tokens end for good. Deleting cannot.' },
-  )
 }

@@ -15,6 +15,7 @@ import {
 import { html } from '../html.ts'
 import { codePage, readCode } from '../parts/code-from-link.ts'
 import { actions, faultSummary, form, submit, textField } from '../parts/form.ts'
+import { newPasswordField } from '../parts/new-password.ts'
 import type { Page, Reply, Visit } from '../visit.ts'
 
 const FIELDS = {
@@ -72,13 +73,7 @@ ${form({
     autocomplete: 'username',
     help: 'You sign in with it. Countersign sends no mail.',
   })}
-  ${textField(draft, {
-    name: 'password',
-    label: 'Password',
-    type: 'password',
-    autocomplete: 'new-password',
-    help: 'At least 12 characters, your names and the organization’s not counted, and none of the passwords that are tried first.',
-  })}
+  ${newPasswordField(draft, { name: 'password', label: 'Password' })}
   ${actions(submit('Create my account'))}`,
 })}`,
   }

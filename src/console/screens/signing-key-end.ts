@@ -9,12 +9,13 @@ import {
 import { JWKS_CACHE_SECONDS, readyAt } from '../../signing/lifecycle.ts'
 import { type Draft, freshDraft, refused, refusedDraft } from '../forms.ts'
 import { html } from '../html.ts'
+import { shorten } from '../parts/copy.ts'
 import { dangerPage } from '../parts/danger.ts'
 import { stopsNow } from '../parts/live-tokens.ts'
 import { linkButton, pageHeader } from '../parts/page-header.ts'
 import { duration, relativeTime } from '../parts/time.ts'
 import type { Page, Reply, SessionVisit } from '../visit.ts'
-import { publishedFor, shorten } from './signing-keys.ts'
+import { publishedFor } from './signing-keys.ts'
 
 /** Published keys are the newest ones, and never this many. */
 const NEWEST = { limit: 50, cursor: undefined }

@@ -8,7 +8,7 @@ import {
 } from '../../directory/signing-keys.ts'
 import { type Html, html } from '../html.ts'
 import { apiDisclosure } from '../parts/api.ts'
-import { codeBlock, copyable } from '../parts/copy.ts'
+import { codeBlock, copyable, shorten } from '../parts/copy.ts'
 import { facts } from '../parts/facts.ts'
 import { liveTokens } from '../parts/live-tokens.ts'
 import { linkButton, pageHeader, section } from '../parts/page-header.ts'
@@ -200,11 +200,6 @@ function drawFormer({ root, now }: SessionVisit, keys: readonly SigningKey[]): H
 function drawPlace(issuer: string): Html {
   const address = `${issuer}/.well-known/jwks.json`
   return html`<p class="beside-table">Published at <a href="${address}">${address}</a>, where whoever verifies tokens reads them.</p>`
-}
-
-/** Time and the end of what is random say which it is. */
-export function shorten(id: string): string {
-  return `${id.slice(0, 10)}…${id.slice(-6)}`
 }
 
 /** When a key was made, as a sentence goes on. */
