@@ -130,7 +130,7 @@ test('from an invitation to somebody who signs in, to their end', async () => {
   expect((await server.api('GET', `/organizations/${organization.id}/administrators/${id}`)).status).toBe(404)
 })
 
-test('access is given and taken: roles, groups, single permissions, and why somebody may do what', async () => {
+test('access is given and taken: roles, groups, direct permissions, and why somebody may do what', async () => {
   const group = await must(
     server.api('POST', `/organizations/${organization.id}/groups`, { name: 'Northern branch' }),
   )
@@ -141,7 +141,7 @@ test('access is given and taken: roles, groups, single permissions, and why some
   await person.press('Change access')
   await person.page.getByLabel('auditor').check()
   await person.page.getByLabel('Northern branch').selectOption('manager')
-  await person.page.getByText('Single permissions').click()
+  await person.page.getByText('Direct permissions').click()
   await person.page.getByLabel('groups:manage').check()
   await person.look('change-access')
   await person.press('Save access')

@@ -28,7 +28,7 @@ const GROUP_VALUE = /^(grp_[0-9a-hjkmnp-tv-z]{36}) (viewer|manager)$/
 
 const LEVELS = ['viewer', 'manager'] as const satisfies readonly GroupAccessLevel[]
 
-/** Roles, groups and single permissions of an account. */
+/** Roles, groups and direct permissions of an account. */
 const ACCESS_FIELDS = {
   role_ids: ticked(),
   groups_administrator: choice(['none', 'viewer', 'manager'], 'Choose one.'),
@@ -118,7 +118,7 @@ ${selectField(draft, {
   options: administratorOptions(options),
 })}
 ${drawGroups(draft, options)}
-<details class="more"${hasDirect && html` open`}><summary>Single permissions, besides those of roles</summary>
+<details class="more"${hasDirect && html` open`}><summary>Direct permissions, besides those of roles</summary>
 ${permissionPicker(
   draft,
   { name: 'permissions', label: 'Permissions', help: 'For what no role is worth making.' },

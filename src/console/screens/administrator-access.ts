@@ -101,7 +101,7 @@ function drawFacts(
         ? none
         : commaSeparated(roleIds.map((id) => roleLink(visit, { id, name: named.roleNames.get(id) ?? id }))),
     ],
-    ['Single permissions', permissions.length === 0 ? none : count(permissions.length, 'permission')],
+    ['Direct permissions', permissions.length === 0 ? none : count(permissions.length, 'permission')],
     ['Groups', groupAccess.length === 0 ? none : drawGroups(visit, groupAccess, named.groups)],
     ['All groups', groupsAdministrator === null ? 'no' : `${groupsAdministrator} (groups administrator)`],
   ])

@@ -135,7 +135,7 @@ function drawKept({ hasPassword, isLinked }: Administrator): string[] {
 function drawLosses({ roleIds, permissions, groupAccess, groupsAdministrator }: Administrator): string[] {
   const losses = [
     ...(roleIds.length > 0 ? [count(roleIds.length, 'role')] : []),
-    ...(permissions.length > 0 ? [count(permissions.length, 'single permission')] : []),
+    ...(permissions.length > 0 ? [count(permissions.length, 'direct permission')] : []),
     ...(groupsAdministrator !== null
       ? ['access to all groups']
       : groupAccess.length > 0
