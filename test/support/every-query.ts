@@ -312,6 +312,7 @@ export function everyQuery(NOW: number): Record<string, QueryCall[]> {
     'grant-records.revokeToken': [({ trx }) => grantRecords.revokeToken(trx, ACC, 'tok_7', NOW)],
 
     'groups.findGroup': [({ trx }) => groups.findGroup(trx, ORG, GROUP)],
+    'groups.findGroupByName': [({ trx }) => groups.findGroupByName(trx, ORG, 'Group 7')],
     'groups.listGroups': [
       ({ trx }) => groups.listGroups(trx, ORG, page),
       ({ trx }) => groups.listGroups(trx, ORG, next),
