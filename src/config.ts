@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { parseEnv } from 'node:util'
 import { z } from 'zod'
 import { parseDatabaseUrl } from './database-url.ts'
@@ -14,7 +15,10 @@ export type Config = {
   /** The issuer identifier (RFC 8414 §2), byte for byte as clients must use it. */
   issuer: string
   database: { kind: 'embedded'; dataDir: string | undefined } | { kind: 'external'; url: string }
+  /** Of each worker. */
   databasePoolSize: number
+  /** Processes that serve. */
+  workers: number
   /** Apply pending migrations at start. The embedded database always does. */
   migrate: boolean
   keysDir: string
@@ -30,6 +34,12 @@ export type Config = {
   auditRetentionDays: number
   signingKeyRotationDays: number
 }
+
+/** Beyond it more nodes serve better than more workers: PostgreSQL and its connections are shared by all of them. */
+const MAX_DEFAULT_WORKERS = 4
+const DEFAULT_POOL_SIZE = 10
+/** What the embedded PostgreSQL has for a server (database/cluster.ts). */
+const MAX_EMBEDDED_CONNECTIONS = 200
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -62,8 +72,15 @@ export const SETTINGS = {
       'PostgreSQL 15 or later; several hosts for a primary and its standbys; without it an embedded one runs',
     ),
   COUNTERSIGN_DATABASE_POOL_SIZE: wholeNumber('a number of connections', 3, 200)
-    .default(10)
-    .describe('connections to PostgreSQL: half for tokens and introspection, half for everything else'),
+    .default(DEFAULT_POOL_SIZE)
+    .describe(
+      'connections to PostgreSQL of each worker: half for tokens and introspection, half for everything else',
+    ),
+  COUNTERSIGN_WORKERS: wholeNumber('a number of workers', 1, 64)
+    .optional()
+    .describe(
+      'processes that serve; default one for each core, 4 at most, and 1 with the embedded database, which needs the cores too',
+    ),
   COUNTERSIGN_DATA_DIR: z
     .string()
     .min(1)
@@ -203,6 +220,7 @@ function toConfig(settings: z.infer<z.ZodObject<typeof SETTINGS>>, production: b
         ? { kind: 'embedded', dataDir: settings.COUNTERSIGN_DATA_DIR }
         : { kind: 'external', url: settings.DATABASE_URL },
     databasePoolSize: settings.COUNTERSIGN_DATABASE_POOL_SIZE,
+    workers: settings.COUNTERSIGN_WORKERS ?? defaultWorkers(settings.DATABASE_URL !== undefined),
     migrate: settings.COUNTERSIGN_MIGRATE,
     keysDir: settings.COUNTERSIGN_KEYS_DIR,
     keyEncryptionKey:
@@ -219,6 +237,11 @@ function toConfig(settings: z.infer<z.ZodObject<typeof SETTINGS>>, production: b
     auditRetentionDays: settings.COUNTERSIGN_AUDIT_RETENTION_DAYS,
     signingKeyRotationDays: settings.COUNTERSIGN_SIGNING_KEY_ROTATION_DAYS,
   }
+}
+
+/** PostgreSQL on the same machine would share the cores with them. */
+function defaultWorkers(isDatabaseElsewhere: boolean): number {
+  return isDatabaseElsewhere ? Math.min(availableParallelism(), MAX_DEFAULT_WORKERS) : 1
 }
 
 /** Whether a host name or address is this machine's own. */
@@ -260,6 +283,14 @@ function conflicts(environment: Environment): string[] {
   ) {
     faults.push(
       'COUNTERSIGN_CLIENT_CERTIFICATE_HEADER is set and COUNTERSIGN_TRUSTED_PROXIES is not; nobody would be believed',
+    )
+  }
+  const connections =
+    Number(environment.COUNTERSIGN_WORKERS ?? 1) *
+    Number(environment.COUNTERSIGN_DATABASE_POOL_SIZE ?? DEFAULT_POOL_SIZE)
+  if (environment.DATABASE_URL === undefined && connections > MAX_EMBEDDED_CONNECTIONS) {
+    faults.push(
+      `COUNTERSIGN_WORKERS times COUNTERSIGN_DATABASE_POOL_SIZE is ${connections}; the embedded database has ${MAX_EMBEDDED_CONNECTIONS} connections`,
     )
   }
   if (environment.COUNTERSIGN_PORT === '0' && environment.COUNTERSIGN_ISSUER === undefined) {

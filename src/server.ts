@@ -1,24 +1,12 @@
-import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import manifest from '../package.json' with { type: 'json' }
 import { createApp } from './app.ts'
 import { type Clock, repeat } from './clock.ts'
 import { type Config, isTracingAsked } from './config.ts'
-import { openDatabase, prepareSchema } from './database/open.ts'
 import { startPartitionMaintenance } from './database/partition-maintenance.ts'
 import { retentionOf } from './database/partitions.ts'
-import { ensureInstallation } from './directory/installation.ts'
 import type { Invitation } from './directory/invitations.ts'
-import { createKeyPairGenerator, ONE_PAIR } from './directory/key-pair.ts'
-import {
-  createOperatorKeyFile,
-  foreignFile,
-  type OperatorKeyFile,
-  readOperatorKeyFile,
-} from './directory/operator-key-file.ts'
-import { openRestorations, recordRestoration } from './directory/restoration.ts'
-import type { DirectoryServices } from './directory/services.ts'
-import { issueSetUpLink } from './directory/set-up.ts'
+import type { OperatorKeyFile } from './directory/operator-key-file.ts'
 import { startSigningKeyMaintenance } from './directory/signing-key-maintenance.ts'
 import { messageOf } from './errors.ts'
 import { listen } from './http/listener.ts'
@@ -26,8 +14,7 @@ import { createRefusalFloor } from './http/refusal-floor.ts'
 import { createTarpit } from './http/tarpit.ts'
 import { createMetrics, type Metrics, serveMetrics } from './observability/metrics.ts'
 import { startTracing } from './observability/tracing.ts'
-import { loadKeyEncryptionKeys } from './signing/key-encryption-keys.ts'
-import { openKeyRing, type PublishedKey } from './signing/key-ring.ts'
+import { prepare } from './preparation.ts'
 import { observeActive, RELOAD_SECONDS } from './signing/lifecycle.ts'
 
 const RELOAD_MILLISECONDS = RELOAD_SECONDS * 1000
@@ -63,19 +50,19 @@ export type RunningServer = {
  * Starts everything between the configuration and the first request. No process-wide effects: several can run
  * in one process. Throws OperatorError for what the operator must mend, and then leaves nothing running.
  */
-export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  options: ServerOptions,
+): Promise<RunningServer & { metrics: Metrics }> {
   const { clock, logger } = options
   await using starting = new AsyncDisposableStack()
 
-  const database = await openDatabase(config, {
-    beside: false,
-    tell: options.tell,
-    onIdleError: (error) => logger.warn({ err: messageOf(error) }, 'a database connection was lost'),
-  })
-  starting.defer(() => database.close())
-  await prepareSchema(database, config)
+  const prepared = await prepare(config, options)
+  starting.defer(() => prepared.close())
+  const { database, keyEncryptionKeys, keyRing, restorations } = prepared
+  const { signingKeyRotationDays } = config
   starting.defer(
-    await startPartitionMaintenance(database.db, {
+    startPartitionMaintenance(database.db, {
       clock,
       retention: retentionOf(config),
       onChange: (changes) => logger.info(changes, 'partitions changed'),
@@ -83,21 +70,16 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         logger.error({ err: messageOf(error) }, 'partitions not maintained; next try in a minute'),
     }),
   )
-  const keyEncryptionKeys = await loadKeyEncryptionKeys(config)
-  const { signingKeyRotationDays } = config
-  const signing = { db: database.db, clock, keyEncryptionKeys, signingKeyRotationDays }
-  // First of all: whoever has another key-encryption key must not add anything under it.
-  const keyRing = await openKeyRing({ ...signing, onChange: (keys) => describeKeys(logger, keys) })
-  if (options.afterRestore) await recordRestoration(database.db, clock)
-  const restorations = await openRestorations(database.db)
-  const operatorKeyFile = await ensureOperator(config, { db: database.db, clock })
   starting.defer(
-    await startSigningKeyMaintenance(signing, {
-      keyRing,
-      onChange: (changes) => logger.info({ changes }, 'signing keys changed'),
-      onFailure: (error) =>
-        logger.error({ err: messageOf(error) }, 'signing keys not maintained; next try in a minute'),
-    }),
+    await startSigningKeyMaintenance(
+      { db: database.db, clock, keyEncryptionKeys, signingKeyRotationDays },
+      {
+        keyRing,
+        onChange: (changes) => logger.info({ changes }, 'signing keys changed'),
+        onFailure: (error) =>
+          logger.error({ err: messageOf(error) }, 'signing keys not maintained; next try in a minute'),
+      },
+    ),
   )
   starting.defer(
     repeat(() => Promise.all([keyRing.reload(), restorations.reload()]), {
@@ -116,7 +98,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   metrics.watchPools(database.pools)
   metrics.watchSigningKeys(() => observeActive(keyRing.published(), clock.now(), signingKeyRotationDays))
   if (config.metricsPort !== undefined)
-    starting.defer(await startMetrics(metrics, config.host, config.metricsPort))
+    starting.defer(await serveMetrics(() => metrics.registry.metrics(), config.host, config.metricsPort))
 
   const tracing = isTracingAsked()
     ? await startTracing({
@@ -159,52 +141,12 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     port: listener.port,
     issuer: config.issuer,
     dataDir: database.dataDir,
-    operatorKeyFile,
-    issueSetUpLink: () => issueSetUpLink({ db: database.db, clock, issuer: config.issuer }),
+    operatorKeyFile: prepared.operatorKeyFile,
+    metrics,
+    issueSetUpLink: prepared.issueSetUpLink,
     stop: () => {
       stopping ??= running.disposeAsync()
       return stopping
     },
   }
-}
-
-/**
- * What every installation has, and at the first start the operator's key file. In production no private key is
- * ever made on the server: there `countersign bootstrap --public-key` registers one that was made elsewhere.
- */
-async function ensureOperator(
-  config: Config,
-  { db, clock }: Pick<DirectoryServices, 'db' | 'clock'>,
-): Promise<OperatorKeyFile | undefined> {
-  const { issuer, keysDir } = config
-  const { organization, account } = await ensureInstallation(db, { issuer, clock })
-  if (account === undefined) return undefined
-  const owner = { organization, account }
-  const found = await readOperatorKeyFile({ db, keysDir }, owner)
-  if (found.hasKeys || config.production) return found
-  if (found.state === 'foreign') throw foreignFile(found.path)
-  const services = { db, clock, issuer, keysDir, generateKeyPair: createKeyPairGenerator(ONE_PAIR) }
-  return createOperatorKeyFile(services, owner, { evenIfItHasKeys: false })
-}
-
-/** What this node knows now, and what it cannot use. */
-function describeKeys(logger: Logger, keys: readonly PublishedKey[]): void {
-  const byAlgorithm = (status: PublishedKey['status']) =>
-    Object.fromEntries(
-      keys.filter((key) => key.status === status).map(({ algorithm, id }) => [algorithm, id]),
-    )
-  logger.info({ active: byAlgorithm('active'), next: byAlgorithm('next') }, 'signing keys loaded')
-  for (const { id, status, canSign } of keys) {
-    if (canSign || status === 'retiring') continue
-    logger.error({ id, status }, 'no key-encryption key of this node opens this signing key')
-  }
-}
-
-async function startMetrics(metrics: Metrics, host: string, port: number): Promise<() => Promise<void>> {
-  const server: Server = await serveMetrics(metrics, { host, port })
-  return () =>
-    new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
 }

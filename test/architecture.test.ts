@@ -7,7 +7,9 @@ const LEAVES = ['errors', 'clock', 'ids', 'network', 'database-url', 'config']
 const ALLOWED: Record<string, readonly string[]> = {
   main: ['cli'],
   cli: ['*'],
+  workers: ['*'],
   server: ['*'],
+  preparation: ['*'],
   app: ['*'],
   oauth: ['http', 'assertion', 'possession', 'tokens', 'signing', 'directory', 'database', 'jwt'],
   management: ['http', 'possession', 'tokens', 'signing', 'directory', 'database'],
@@ -38,7 +40,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   zod: ['config', 'console'],
   hono: ['console'],
   uqr: ['console'],
-  pino: ['observability', 'app', 'server'],
+  pino: ['observability', 'app', 'server', 'preparation', 'workers'],
   'prom-client': ['observability'],
   '@opentelemetry/api': ['observability'],
   commander: ['main', 'cli'],

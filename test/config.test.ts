@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { describe, expect, test } from '@jest/globals'
 import { parseConfig, SETTINGS } from '../src/config.ts'
 import { OperatorError } from '../src/errors.ts'
@@ -34,10 +35,25 @@ test.each([
   ['COUNTERSIGN_PORT', '0x50', 'a port number from 0 to 65535'],
   ['COUNTERSIGN_METRICS_PORT', ' ', 'a port number from 0 to 65535'],
   ['COUNTERSIGN_DATABASE_POOL_SIZE', '2', 'a number of connections from 3 to 200'],
+  ['COUNTERSIGN_WORKERS', '0', 'a number of workers from 1 to 64'],
+  ['COUNTERSIGN_WORKERS', 'two', 'a number of workers from 1 to 64'],
   ['COUNTERSIGN_GRANT_RECORD_RETENTION_DAYS', '1', 'a number of days from 2 to 36500'],
   ['COUNTERSIGN_AUDIT_RETENTION_DAYS', '99999', 'a number of days from 1 to 36500'],
 ])('%s=%s is one fault, which says what would do', (name, value, wanted) => {
   expect(() => parseConfig({ [name]: value })).toThrow(`has a fault:\n  ${name} must be ${wanted}`)
+})
+
+test('a worker for each core, four at most, but one alone beside the embedded database', () => {
+  const external = { DATABASE_URL: 'postgresql://db.internal/countersign' }
+  expect(parseConfig({}).workers).toBe(1)
+  expect(parseConfig(external).workers).toBe(Math.min(availableParallelism(), 4))
+  expect(parseConfig({ ...external, COUNTERSIGN_WORKERS: '12' }).workers).toBe(12)
+})
+
+test('workers that would want more connections than the embedded database has are refused', () => {
+  const environment = { COUNTERSIGN_WORKERS: '4', COUNTERSIGN_DATABASE_POOL_SIZE: '51' }
+  expect(() => parseConfig(environment)).toThrow('is 204; the embedded database has 200 connections')
+  expect(parseConfig({ COUNTERSIGN_WORKERS: '4' }).workers).toBe(4)
 })
 
 test('an empty variable counts as not set', () => {

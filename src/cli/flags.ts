@@ -1,7 +1,13 @@
 import type { Environment } from '../config.ts'
 
 /** The flags that stand for settings, as commander hands them over. */
-export type ConfigurationFlags = { port?: string; issuer?: string; dataDir?: string; keysDir?: string }
+export type ConfigurationFlags = {
+  port?: string
+  issuer?: string
+  dataDir?: string
+  keysDir?: string
+  workers?: string
+}
 
 /** The flags under their variables' names, which is how `readConfig` takes them. */
 export function toSettings(flags: ConfigurationFlags): Environment {
@@ -10,5 +16,6 @@ export function toSettings(flags: ConfigurationFlags): Environment {
     COUNTERSIGN_ISSUER: flags.issuer,
     COUNTERSIGN_DATA_DIR: flags.dataDir,
     COUNTERSIGN_KEYS_DIR: flags.keysDir,
+    COUNTERSIGN_WORKERS: flags.workers,
   }
 }

@@ -15,11 +15,20 @@ export function createProgram(): Command {
   withConfigurationFlags(program.command('serve'))
     .description('Run the server. Without DATABASE_URL it brings a PostgreSQL of its own.')
     .option(
+      '--workers <number>',
+      'processes that serve, default one for each core with DATABASE_URL, up to 4',
+    )
+    .option(
       '--after-restore',
       'once, after the database was put back from a backup: take no assertion from before',
     )
     .addHelpText('after', example('serve --port 9000 --data-dir /var/lib/countersign/data'))
     .action(async (options) => (await import('./serve.ts')).serve(options))
+
+  program
+    .command('worker', { hidden: true })
+    .description('One of several processes that serve; started by serve.')
+    .action(async () => (await import('./worker.ts')).work())
 
   withConfigurationFlags(program.command('migrate'))
     .description('Bring the database schema to this version.')

@@ -5,7 +5,8 @@ import { type Config, parseConfig, readConfig, readNodeFlags } from '../config.t
 import type { Invitation } from '../directory/invitations.ts'
 import { OperatorError } from '../errors.ts'
 import { createLogger } from '../observability/logger.ts'
-import { type RunningServer, startServer } from '../server.ts'
+import type { RunningServer } from '../server.ts'
+import type { startWorkers } from '../workers/supervisor.ts'
 import { findMemoryDumps } from './checks/process-memory.ts'
 import { type ConfigurationFlags, toSettings } from './flags.ts'
 import { COMMAND, DEMO_COMMAND } from './invocation.ts'
@@ -28,7 +29,8 @@ export async function serve(flags: ServeOptions): Promise<void> {
   const logger = createLogger(config.logLevel)
   const stopSignal = nextSignal()
   let tell = print
-  const server = await startServer(config, {
+  const start = await findStart(config)
+  const server = await start(config, {
     clock: systemClock,
     logger,
     tell: (line) => tell(line),
@@ -44,6 +46,13 @@ export async function serve(flags: ServeOptions): Promise<void> {
   logger.info({ signal }, 'stopping')
   await server.stop()
   logger.info('stopped')
+}
+
+/** A process that only looks after others does not load what it takes to serve, nor one that serves what that takes. */
+async function findStart({ workers }: Config): Promise<typeof startWorkers> {
+  return workers === 1
+    ? (await import('../server.ts')).startServer
+    : (await import('../workers/supervisor.ts')).startWorkers
 }
 
 /** Private keys are in the clear in memory alone, and nothing may write that out by itself. */
@@ -87,6 +96,7 @@ function describeStart(config: Config, server: RunningServer, setUpLink: Invitat
       server.dataDir === undefined ? 'PostgreSQL of DATABASE_URL' : `${server.dataDir} (embedded PostgreSQL)`,
     ],
     ['Operator key', describeOperatorKey(server)],
+    ...(config.workers === 1 ? [] : [['Workers', String(config.workers)] satisfies [string, string]]),
   ]
   const width = Math.max(...facts.map(([name]) => name.length)) + 2
   return [

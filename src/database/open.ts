@@ -7,6 +7,8 @@ import { assertNotNewer, migrate, readSchemaState } from './migrate.ts'
 
 /** A database that answers. */
 export type OpenDatabase = DatabaseConnection & {
+  /** How other processes reach it, in the form of `DATABASE_URL`. */
+  url: string
   /** Where its data is, when it is the embedded one. */
   dataDir: string | undefined
   /** Whether it is the embedded one of this process, and nobody else's. */
@@ -35,13 +37,14 @@ export async function openDatabase(
     const hosts = parseDatabaseUrl(config.database.url)
     const connection = connectDatabase({ hosts }, pool)
     await assertReachable(connection, hosts)
-    return { ...connection, dataDir: undefined, isOurs: false }
+    return { ...connection, url: config.database.url, dataDir: undefined, isOurs: false }
   }
   const { beside, tell: log } = options
   const embedded = await startEmbedded({ dataDir: config.database.dataDir, beside, log })
   const connection = connectDatabase(embedded.connection, pool)
   const { dataDir, served } = embedded
-  return { ...connection, dataDir, isOurs: !served, close: () => closeBoth(connection, embedded) }
+  const url = toUrl(embedded.connection)
+  return { ...connection, url, dataDir, isOurs: !served, close: () => closeBoth(connection, embedded) }
 }
 
 /**
@@ -62,6 +65,11 @@ export async function prepareSchema(
     `The database lacks ${state.pending.length === 1 ? 'a migration' : `${state.pending.length} migrations`} ` +
       `(${state.pending.join(', ')}). Run countersign migrate, or set COUNTERSIGN_MIGRATE=true.`,
   )
+}
+
+/** Its host is the folder of its socket, which has no place in the authority of a URL. */
+function toUrl({ host, port, user, database }: EmbeddedPostgres['connection']): string {
+  return `postgresql:///${database}?${new URLSearchParams({ host, port: String(port), user })}`
 }
 
 async function closeBoth(connection: DatabaseConnection, embedded: EmbeddedPostgres): Promise<void> {

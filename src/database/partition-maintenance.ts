@@ -1,6 +1,6 @@
 import { type Clock, repeat } from '../clock.ts'
 import type { Db } from './connect.ts'
-import { maintainPartitions, type PartitionChanges, preparePartitions, type Retention } from './partitions.ts'
+import { maintainPartitions, type PartitionChanges, type Retention } from './partitions.ts'
 
 const INTERVAL_MILLISECONDS = 3_600_000
 const RETRY_MILLISECONDS = 60_000
@@ -8,11 +8,10 @@ const RETRY_MILLISECONDS = 60_000
 const FIRST_TURN_MILLISECONDS = 10_000
 
 /**
- * Makes the partitions of now and keeps them made: a turn every hour, after a failure every minute. Those of
- * now are there when this resolves; it throws when they cannot be made, since nothing is recorded without them.
- * Answers the function that ends it and waits for a turn under way.
+ * Keeps partitions made and drops those whose time is over: a turn every hour, after a failure every minute. Those
+ * of now are made before (`preparePartitions`). Answers the function that ends it and waits for a turn under way.
  */
-export async function startPartitionMaintenance(
+export function startPartitionMaintenance(
   db: Db,
   options: {
     clock: Clock
@@ -22,9 +21,8 @@ export async function startPartitionMaintenance(
     /** Told of a turn that failed. */
     onFailure: (error: unknown) => void
   },
-): Promise<() => Promise<void>> {
+): () => Promise<void> {
   const { clock, retention, onChange, onFailure } = options
-  await preparePartitions(db, clock.now())
   return repeat(
     async () => {
       const changes = await maintainPartitions(db, clock.now(), retention)

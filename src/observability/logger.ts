@@ -53,18 +53,35 @@ const WRITE_BYTES = 8 * 1024
 const WRITE_MILLISECONDS = 100
 
 /**
+ * What several processes write into one pipe stays apart as long as each write is no longer than this (PIPE_BUF of
+ * Linux; POSIX write). A line that is longer by itself may be torn when the reader cannot keep up.
+ */
+const UNTORN_BYTES = 4 * 1024
+
+/** Standard output of a process that has it for itself. */
+function standardOutput(): DestinationStream {
+  return toStandardOutput({ minLength: WRITE_BYTES })
+}
+
+/** Standard output that other processes write to as well: whole lines leave, a few at a time. */
+export function sharedStandardOutput(): DestinationStream {
+  return toStandardOutput({ minLength: UNTORN_BYTES / 2, maxWrite: UNTORN_BYTES })
+}
+
+function toStandardOutput(sizes: { minLength: number; maxWrite?: number }): DestinationStream {
+  return destination({
+    sync: false,
+    maxLength: MAX_WAITING_BYTES,
+    periodicFlush: WRITE_MILLISECONDS,
+    ...sizes,
+  })
+}
+
+/**
  * JSON lines on standard output (or the given stream), with secrets taken out. Lines leave in the background, in
  * order: whoever reads them slowly does not hold up requests. Those under way are written when the process ends.
  */
-export function createLogger(
-  level: LogLevel,
-  stream: DestinationStream = destination({
-    sync: false,
-    maxLength: MAX_WAITING_BYTES,
-    minLength: WRITE_BYTES,
-    periodicFlush: WRITE_MILLISECONDS,
-  }),
-): Logger {
+export function createLogger(level: LogLevel, stream: DestinationStream = standardOutput()): Logger {
   const options = {
     level,
     base: null,

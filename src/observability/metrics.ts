@@ -1,5 +1,5 @@
-import { createServer, type Server } from 'node:http'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { createServer } from 'node:http'
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Pool } from '../database/connect.ts'
 import { OperatorError } from '../errors.ts'
 
@@ -55,6 +55,7 @@ export function createMetrics(): Metrics {
   const registry = new Registry()
   // Event-loop delay, garbage collection, memory, handles.
   collectDefaultMetrics({ register: registry })
+  showWorstWorker(registry, 'nodejs_eventloop_lag_p99_seconds')
   const requests = new Counter({
     name: 'countersign_requests_total',
     help: 'Answered requests by endpoint and status',
@@ -130,6 +131,7 @@ function watchSigningKeys(registry: Registry, observe: () => readonly SigningKey
     name: 'countersign_signing_key_age_seconds',
     help: 'For how long the active signing key of an algorithm has been signing',
     labelNames: ['algorithm'],
+    aggregator: 'max',
     registers: [registry],
     collect() {
       for (const { algorithm, ageSeconds } of observe()) this.set({ algorithm }, ageSeconds)
@@ -139,6 +141,7 @@ function watchSigningKeys(registry: Registry, observe: () => readonly SigningKey
     name: 'countersign_signing_key_rotation_in_seconds',
     help: 'Time until the next signing key of an algorithm takes over; negative when that is overdue',
     labelNames: ['algorithm'],
+    aggregator: 'min',
     registers: [registry],
     collect() {
       for (const { algorithm, rotationInSeconds } of observe()) this.set({ algorithm }, rotationInSeconds)
@@ -146,27 +149,39 @@ function watchSigningKeys(registry: Registry, observe: () => readonly SigningKey
   })
 }
 
+/** The average over workers, which is prom-client's own choice, hides the one that does not get through its work. */
+function showWorstWorker(registry: Registry, name: string): void {
+  const metric: object & { aggregator?: Aggregator } = registry.getSingleMetric(name) ?? {}
+  metric.aggregator = 'max'
+}
+
 /**
- * Serves the metrics in Prometheus' text format on a listener of their own, so that the public port never
- * shows them. Throws OperatorError when the port is taken.
+ * Serves what `read` answers, in Prometheus' text format, on a listener of its own, so that the public port never
+ * shows it. Answers the function that ends it. Throws OperatorError when the port is taken.
  */
-export function serveMetrics(metrics: Metrics, address: { host: string; port: number }): Promise<Server> {
+export async function serveMetrics(
+  read: () => Promise<string>,
+  host: string,
+  port: number,
+): Promise<() => Promise<void>> {
   const server = createServer(async (req, res) => {
     if (req.method !== 'GET' || req.url !== '/metrics') {
       res.writeHead(404).end()
       return
     }
-    const body = await metrics.registry.metrics()
-    res.writeHead(200, { 'Content-Type': metrics.registry.contentType }).end(body)
+    res.writeHead(200, { 'Content-Type': Registry.PROMETHEUS_CONTENT_TYPE }).end(await read())
   })
-  return new Promise((resolve, reject) => {
+  await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       reject(
-        new OperatorError(`The metrics cannot be served on port ${address.port}: ${error.message}`, {
-          cause: error,
-        }),
+        new OperatorError(`The metrics cannot be served on port ${port}: ${error.message}`, { cause: error }),
       )
     })
-    server.listen(address.port, address.host, () => resolve(server))
+    server.listen(port, host, resolve)
   })
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
 }

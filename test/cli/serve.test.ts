@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import pg from 'pg'
 import { makeFolder, runCommand, type ServerProcess, startProcess } from '../support/command.ts'
 import { eventually } from '../support/eventually.ts'
+import { isRunning, workersOf } from '../support/worker-processes.ts'
 
 // One embedded server goes through its life here, test by test, in order.
 jest.setTimeout(60_000)
@@ -163,6 +164,23 @@ test('a second signal, later than an echo, ends a server that is still busy', as
   const { code } = await server.end('SIGTERM')
   client.destroy()
   expect(code).toBe(143)
+})
+
+test('several workers serve on the embedded database; SIGTERM lets each answer what is under way, and ends them and it', async () => {
+  server = await startProcess({ cwd: folder, args: ['--data-dir', 'data', '--workers', '2'], port })
+  const workers = workersOf(Number(server.child.pid))
+  expect(workers).toHaveLength(2)
+  expect((await runCommand(['token', '--key-file', 'keys/operator.json'], { cwd: folder })).code).toBe(0)
+  const begun = [await beginRequest(), await beginRequest()]
+  server.child.kill('SIGTERM')
+  await eventually(() => expect(fetch(`${server.issuer}/health/live`)).rejects.toThrow())
+  for (const { client, response } of begun) {
+    client.end('grant_type=unknown')
+    expect((await response).statusCode).toBe(400)
+  }
+  expect(await server.ended).toMatchObject({ code: 0, stderr: '' })
+  expect(workers.filter(isRunning)).toEqual([])
+  expect(await readdir(join(folder, 'data'))).not.toContain('postmaster.pid')
 })
 
 async function getToken(): Promise<string> {

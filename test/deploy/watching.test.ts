@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { createWorkerMetrics } from '../../src/observability/worker-metrics.ts'
 import { findFreePort, makeFolder, type ServerProcess, startProcess, urlOf } from '../support/command.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { parseYaml } from '../support/yaml.ts'
@@ -39,7 +40,8 @@ beforeAll(async () => {
   const env = { DATABASE_URL: urlOf(database), COUNTERSIGN_METRICS_PORT: String(metricsPort) }
   server = await startProcess({ cwd: folder, env })
   await fetch(`${server.issuer}/.well-known/jwks.json`)
-  served = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+  const ofOneProcess = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+  served = ofOneProcess + (await createWorkerMetrics().sum([]))
 })
 afterAll(async () => {
   await server.end('SIGTERM')

@@ -39,14 +39,17 @@ export async function runCommand(args: readonly string[], options: CommandOption
 }
 
 /**
- * Starts `countersign serve` on a free port and waits until it has said where it listens, or for as long as
- * `waitMilliseconds` says.
+ * Starts `countersign serve`, as one process unless told otherwise, on a free port and waits until it has said where
+ * it listens, or for as long as `waitMilliseconds` says.
  */
 export async function startProcess(
   options: CommandOptions & { args?: readonly string[]; port?: number; waitMilliseconds?: number },
 ): Promise<ServerProcess> {
   const port = options.port ?? (await findFreePort())
-  const { child, ended, stdout } = start(['serve', '--port', String(port), ...(options.args ?? [])], options)
+  const { child, ended, stdout } = start(['serve', '--port', String(port), ...(options.args ?? [])], {
+    ...options,
+    env: { COUNTERSIGN_WORKERS: '1', ...options.env },
+  })
   const giveUpAt = performance.now() + START_MILLISECONDS
   if (options.waitMilliseconds !== undefined) await sleep(options.waitMilliseconds)
   while (options.waitMilliseconds === undefined && !/Listening on/.test(stdout())) {

@@ -63,8 +63,9 @@ export async function startNodes(
   const environment = {
     PATH: process.env.PATH ?? '',
     NODE_COMPILE_CACHE: COMPILE_CACHE,
-    ...(database === undefined ? place : { DATABASE_URL: urlOf(database) }),
+    ...(database !== undefined && { DATABASE_URL: urlOf(database) }),
     COUNTERSIGN_MIGRATE: 'true',
+    ...place,
     // So that tests can be many callers.
     COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1',
     COUNTERSIGN_ISSUER: ISSUER,
@@ -72,7 +73,12 @@ export async function startNodes(
   }
   const nodes: Node[] = []
   const add = async (program: string) => {
-    const settings = { ...environment, COUNTERSIGN_PORT: String(await findFreePort()) }
+    const settings = {
+      ...environment,
+      // One process each, so that to kill a node is to kill it whole. The release before knows no workers.
+      ...(program === MAIN && { COUNTERSIGN_WORKERS: place?.COUNTERSIGN_WORKERS ?? '1' }),
+      COUNTERSIGN_PORT: String(await findFreePort()),
+    }
     const node = createNode(program, settings, folder, output)
     await node.start()
     nodes.push(node)
@@ -176,8 +182,10 @@ function createNode(
       started.stderr.on('data', (chunk) => output.push(String(chunk)))
       const giveUpAt = Date.now() + START_MILLISECONDS
       while (!(await isReady(url))) {
-        if (started.exitCode !== null || Date.now() > giveUpAt)
+        if (started.exitCode !== null || Date.now() > giveUpAt) {
+          await end('SIGKILL')
           throw new Error(`a node did not start:\n${output.join('')}`)
+        }
         await sleep(50)
       }
     },

@@ -12,7 +12,7 @@ const CLOCK_WARNING_MILLISECONDS = 1_000
 /** The checks of the database server itself. */
 export function judgeServer(
   facts: ServerFacts,
-  config: Pick<Config, 'database' | 'databasePoolSize'>,
+  config: Pick<Config, 'database' | 'databasePoolSize' | 'workers'>,
 ): Check[] {
   return [
     judgeVersion(facts),
@@ -85,19 +85,21 @@ function judgeConnection(
   return ok(name, how)
 }
 
-/** Each node takes its pool; PostgreSQL keeps three for its superuser. */
+/** Each worker takes its pool; PostgreSQL keeps three for its superuser. */
 function judgeConnections(
   { maxConnections }: ServerFacts,
-  { databasePoolSize }: Pick<Config, 'databasePoolSize'>,
+  { databasePoolSize, workers }: Pick<Config, 'databasePoolSize' | 'workers'>,
 ) {
   const name = 'database connections'
-  const nodes = Math.floor((maxConnections - 3) / databasePoolSize)
-  const found = `max_connections ${maxConnections}, ${databasePoolSize} for each node`
+  const forNode = databasePoolSize * workers
+  const nodes = Math.floor((maxConnections - 3) / forNode)
+  const inWorkers = workers === 1 ? '' : ` with its ${workers} workers`
+  const found = `max_connections ${maxConnections}, ${forNode} for each node${inWorkers}`
   if (nodes >= 2) return ok(name, `${found}: enough for ${nodes} nodes`)
   return warning(
     name,
     `${found}: ${nodes === 1 ? 'enough for one node' : 'not enough for one node'}`,
-    'Raise max_connections, or lower COUNTERSIGN_DATABASE_POOL_SIZE.',
+    'Raise max_connections, or lower COUNTERSIGN_DATABASE_POOL_SIZE or COUNTERSIGN_WORKERS.',
   )
 }
 
