@@ -31,5 +31,5 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.COUNTERSIGN_PORT}/health/live`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # No core dumps, and no debugger at SIGUSR1: memory holds private keys (docs/security/secrets.md).
-ENTRYPOINT ["sh", "-c", "ulimit -c 0 && exec node --disable-sigusr1 /app/dist/src/main.js \"$@\"", "countersign"]
+ENTRYPOINT ["sh", "-c", "ulimit -c 0 && exec node --disable-sigusr1 --max-semi-space-size=64 /app/dist/src/main.js \"$@\"", "countersign"]
 CMD ["serve"]
