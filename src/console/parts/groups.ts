@@ -8,7 +8,7 @@ import { textField } from './form.ts'
 /** Groups that are offered besides those that an account has access to by name. */
 const MAX_OFFERED = 200
 /** The ninth branch before the tenth. */
-const BY_NAME = new Intl.Collator('en', { numeric: true })
+const byName = new Intl.Collator('en', { numeric: true }).compare
 
 /** Groups to choose from, by name. `hasMore`: there are others, to be named in `otherGroupField`. */
 export type OfferedGroups = { groups: readonly GroupRow[]; hasMore: boolean }
@@ -29,7 +29,7 @@ export async function readGroups(
   ])
   const groups = [...known, ...newest.items.filter(({ id }) => !given.includes(id))]
   return {
-    groups: groups.sort((one, other) => BY_NAME.compare(one.name, other.name)),
+    groups: groups.sort((one, other) => byName(one.name, other.name)),
     hasMore: newest.nextCursor !== null,
   }
 }
