@@ -327,13 +327,15 @@ test('an account of another organization is answered like one that never was', a
 
   function comparable(text: string): string {
     const [page = ''] = /<main[\s\S]*<\/main>/.exec(text) ?? []
-    return page
-      .replaceAll(/\d+ characters/g, '')
-      // The second may have changed in between.
-      .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC[^<]*/g, 'TIME')
-      .replaceAll(foreign.accountEmail, 'ID')
-      .replaceAll(foreign.accountId, 'ID')
-      .replaceAll(unknown, 'ID')
+    return (
+      page
+        .replaceAll(/\d+ characters/g, '')
+        // The second may have changed in between.
+        .replaceAll(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC[^<]*/g, 'TIME')
+        .replaceAll(foreign.accountEmail, 'ID')
+        .replaceAll(foreign.accountId, 'ID')
+        .replaceAll(unknown, 'ID')
+    )
   }
 })
 
