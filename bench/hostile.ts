@@ -1,5 +1,5 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -9,6 +9,7 @@ import type { Attack, Progress } from './attacker.ts'
 import { startCountersign } from './countersign.ts'
 import { applyLoad, formRequest } from './load.ts'
 import { median, quantile } from './measure.ts'
+import { describeMachine, writeBetweenMarks } from './page.ts'
 import { cpuSecondsOf, cpuSecondsOfTree } from './processes.ts'
 
 /**
@@ -66,7 +67,7 @@ for (let round = 0; round <= Number(flags.rounds); round++) {
 }
 const table = toTable()
 console.log(table)
-if (flags.page) await writePage()
+if (flags.page) await writeBetweenMarks(PAGE, 'attacks', `${describeMachine()}.\n\n${table}`)
 
 async function measureAttack(name: string, attack: Attack, round: number): Promise<Line> {
   const quiet = await beHonest()
@@ -185,14 +186,4 @@ function toTable(): string {
     '| --- | ---: | ---: | ---: | ---: | ---: |',
     ...rows,
   ].join('\n')
-}
-
-async function writePage(): Promise<void> {
-  const machine = `Measured on ${cpus().length} × ${cpus()[0]?.model}, Node.js ${process.version}.`
-  const page = await readFile(PAGE, 'utf8')
-  const changed = page.replace(
-    /(<!-- attacks -->\n)[\s\S]*(\n<!-- end of attacks -->)/,
-    `$1\n${machine}\n\n${table}\n$2`,
-  )
-  await writeFile(PAGE, changed)
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -7,7 +7,8 @@ import { startCountersign, type TokenKind } from './countersign.ts'
 import { drawFlames } from './flame.ts'
 import { measureFootprint } from './footprint.ts'
 import { measure, type Sample } from './measure.ts'
-import { toSentence, toTable, withFigures } from './report.ts'
+import { writeBetweenMarks } from './page.ts'
+import { toParagraphs, toSentence, toTable } from './report.ts'
 import { listScenarios, type Scenario } from './scenarios.ts'
 import { startComparedServers } from './servers.ts'
 
@@ -55,8 +56,7 @@ if (flags.profile !== undefined) {
   await countersign.stop()
   console.log(`Flame graph: ${await drawFlames(flags.profile)}`)
 }
-if (flags.page)
-  await writeFile(PAGE, withFigures(await readFile(PAGE, 'utf8'), { samples, footprint, flags }))
+if (flags.page) await writeBetweenMarks(PAGE, 'figures', toParagraphs({ samples, footprint, flags }))
 
 /** Round by round, and within a round all scenarios one after the other: what drifts, drifts for all. */
 async function run(scenarios: readonly Scenario[]): Promise<Sample[]> {

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
 import type { Footprint } from './footprint.ts'
 import { median, type Sample } from './measure.ts'
+import { describeMachine } from './page.ts'
 
 type Line = {
   scenario: string
@@ -54,26 +54,19 @@ export function toTable(samples: readonly Sample[]): string {
   return `${render(HEADINGS, toLines(samples).map(toCells), false)}\n\n${render(GOAL_HEADINGS, toGoals(samples), false)}`
 }
 
-const FIGURES = /(<!-- figures: [^>]*-->\n)[\s\S]*(<!-- end of the figures -->)/
-
-/**
- * The page docs/performance.md with these figures in place of those that stand between its marks; what is written
- * around them stays. Throws when it has no marks.
- */
-export function withFigures(
-  page: string,
-  found: { samples: readonly Sample[]; footprint: Footprint; flags: { rounds: string; requests: string } },
-): string {
-  const { samples, footprint } = found
-  const { rounds, requests } = found.flags
-  if (!FIGURES.test(page)) throw new Error('docs/performance.md has no marks for the figures')
-  const figures = [
-    `Measured on ${new Date().toISOString().slice(0, 10)}: ${describeMachine()}. ${rounds} rounds of ${requests} requests.`,
+/** For docs/performance.md: the goals, every scenario, and what a token leaves behind. */
+export function toParagraphs(found: {
+  samples: readonly Sample[]
+  footprint: Footprint
+  flags: { rounds: string; requests: string }
+}): string {
+  const { samples, footprint, flags } = found
+  return [
+    `${describeMachine()}, ${describeVersions()}. ${flags.rounds} rounds of ${flags.requests} requests.`,
     render(GOAL_HEADINGS, toGoals(samples), true),
     render(HEADINGS, toLines(samples).map(toCells), true),
     toSentence(footprint),
-  ]
-  return page.replace(FIGURES, (_all, start, end) => `${start}\n${figures.join('\n\n')}\n\n${end}`)
+  ].join('\n\n')
 }
 
 /** What a token leaves behind. */
@@ -85,12 +78,12 @@ export function toSentence({ tokens, recordBytes, indexBytes, walBytes }: Footpr
   )
 }
 
-/** What was measured on. */
-function describeMachine(): string {
+/** What was measured. */
+function describeVersions(): string {
   const versions = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8')).packages
   const version = (name: string) => `${name} ${versions[`node_modules/${name}`].version}`
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
-  return `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB; Node.js ${process.version}, ${version('jose')}, ${version('oidc-provider')}, ${version('express')}, ${version('pg')}, commit ${commit}`
+  return `${version('jose')}, ${version('oidc-provider')}, ${version('express')}, ${version('pg')}, commit ${commit}`
 }
 
 const HEADINGS = [

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { readFileSync, rmSync } from 'node:fs'
+import { describeMachine, writeBetweenMarks } from '../bench/page.ts'
 
 /**
  * Runs the fault tests at full length and writes what they counted into docs/reliability.md.
@@ -8,7 +8,7 @@ import { cpus } from 'node:os'
  *   npm run faults
  */
 const RESULTS = 'test/faults/results/faults.jsonl'
-const PAGE = 'docs/reliability.md'
+const PAGE = new URL('../docs/reliability.md', import.meta.url)
 const KILLS = '20'
 
 rmSync(RESULTS, { force: true })
@@ -35,11 +35,6 @@ const table = [
       `| ${finding.fault} | ${finding.faults} | ${finding.requests} | ${finding.unavailable} | ${finding.broken} | ${finding.tokens} | ${finding.lost} | ${finding.acceptedTwice} | ${finding.longest} | ${finding.recovery} |`,
   ),
 ].join('\n')
-const machine = `Measured on ${cpus().length} × ${cpus()[0]?.model}, Node.js ${process.version}.`
-const page = readFileSync(PAGE, 'utf8')
-writeFileSync(
-  PAGE,
-  page.replace(/(<!-- figures -->\n)[\s\S]*(\n<!-- end of figures -->)/, `$1\n${machine}\n\n${table}\n$2`),
-)
-console.log(`${table}\n\nwritten to ${PAGE}`)
+await writeBetweenMarks(PAGE, 'figures', `${describeMachine()}.\n\n${table}`)
+console.log(`${table}\n\nwritten to docs/reliability.md`)
 process.exitCode = status ?? 1
