@@ -109,8 +109,8 @@ export type AppOptions = {
 const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
 
 /**
- * RSA pairs in the making and waiting, in this process: each keeps a core busy for a tenth of a second or more. Two of
- * libuv's four threads may be at passwords; with one at a pair, one is always there to sign tokens.
+ * RSA pairs in the making and waiting, in this process: each keeps a core busy for a tenth of a second or more, as far as
+ * nothing else has a use for it.
  */
 const KEY_GENERATION_LIMITS = {
   maxConcurrent: 1,

@@ -1,6 +1,7 @@
-import { generateKeyPair } from 'node:crypto'
-import { promisify } from 'node:util'
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { Refusal } from '../errors.ts'
+import type { PairToMake, RsaPem } from './key-pair-thread.ts'
 import { type PublicKeyMaterial, parsePublicKey } from './public-key.ts'
 
 /** Bits of a modulus that can be asked for. */
@@ -15,7 +16,7 @@ export type KeyPair = {
 
 /** How much generation may be under way in this process. */
 export type KeyPairLimits = {
-  /** Pairs made at the same time, each on one thread of libuv's pool (four by default, shared with all crypto). */
+  /** Pairs made at the same time, each on a thread of its own. */
   maxConcurrent: number
   /** Requests that may wait for their turn, of all organizations together. */
   maxWaiting: number
@@ -38,12 +39,12 @@ const PUBLIC_EXPONENT = 65_537
 /** A 4096-bit pair takes about a second of one core, with a long tail. */
 const RETRY_AFTER_SECONDS = 5
 
-const generateRsa = promisify(generateKeyPair)
+/** Compiled, it stands beside this module under the same ending. */
+const THREAD = new URL(`./key-pair-thread${extname(import.meta.url)}`, import.meta.url)
 
 /**
- * A generator of RSA pairs within `limits`. Pairs are made on the thread pool, so that the event loop never
- * waits for one; the limits keep threads free for signing and verifying, and keep one organization from
- * taking every turn.
+ * A generator of RSA pairs within `limits`. Pairs are made on threads of the lowest priority, so that neither the event
+ * loop nor whatever else the cores have to do waits for one; the limits keep one organization from taking every turn.
  *
  * The generator throws Refusal `key_generation_busy`, with `retryAfterSeconds`: at once when a limit of numbers is met,
  * and when its turn has not come in time.
@@ -112,13 +113,17 @@ export function createKeyPairGenerator(
 }
 
 async function makeKeyPair(modulusLength: ModulusLength): Promise<KeyPair> {
-  const { privateKey, publicKey } = await generateRsa('rsa', {
-    modulusLength,
-    publicExponent: PUBLIC_EXPONENT,
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  })
+  const { privateKey, publicKey } = await makeOnThread({ modulusLength, publicExponent: PUBLIC_EXPONENT })
   return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
+}
+
+function makeOnThread(pair: PairToMake): Promise<RsaPem> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(THREAD, { workerData: pair })
+    thread.once('message', resolve).once('error', reject)
+    // Too late for one that has posted its pair.
+    thread.once('exit', (code) => reject(new Error(`the thread for a key pair ended with code ${code}`)))
+  })
 }
 
 function busy(limit: 'organization' | 'server' | 'time', counts: Record<string, number>): Refusal {
