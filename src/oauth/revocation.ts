@@ -1,9 +1,9 @@
-import type { RequestHandler } from 'express'
+import type { IncomingMessage } from 'node:http'
 import type { TokenRecord } from '../database/queries/grant-records.ts'
 import type { Issuer } from '../database/queries/issuers.ts'
 import { Refusal } from '../errors.ts'
-import { findOne, parseForm, requireOne } from '../http/form.ts'
-import { contextOf, noteFacts, type RequestContext } from '../http/request-context.ts'
+import { findOne, readForm, requireOne } from '../http/form.ts'
+import { type Answer, contextOf, noteFacts, type RequestContext } from '../http/request-context.ts'
 import { keyIdOfApiToken } from '../tokens/api-token.ts'
 import type { LocatedToken } from '../tokens/inspect.ts'
 import {
@@ -31,12 +31,12 @@ export type RevocationServices = ClientAuthenticationServices & {
  * The revocation endpoint (RFC 7009): authenticate the client, find the token, end it if it is the client's own. What is
  * no token, or none any more, is answered like one that was ended just now: what the client wants is so (§2.2).
  */
-export function createRevocationEndpoint(services: RevocationServices): RequestHandler {
-  return async (req, res) => {
-    const form = parseForm(req.get('content-type'), req.body)
+export function createRevocationEndpoint(services: RevocationServices) {
+  return async (req: IncomingMessage, res: Answer): Promise<void> => {
+    const form = await readForm(req, res)
     const context = contextOf(res)
-    const request = { authorization: req.get('authorization'), form, ip: context.ip }
-    const client = await requireClient(request, context, services)
+    const { authorization } = req.headers
+    const client = await requireClient({ authorization, form, ip: context.ip }, context, services)
     noteFacts(res, { accountId: client.account.accountId, keyId: client.keyId })
     const token = requireOne(form, 'token')
     findOne(form, 'token_type_hint')
@@ -51,7 +51,7 @@ export function createRevocationEndpoint(services: RevocationServices): RequestH
       noteFacts(res, { revoked, tokenId: located.token.id })
     }
     noStore(res)
-    res.status(200).end()
+    res.end()
   }
 }
 

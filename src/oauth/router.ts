@@ -5,7 +5,6 @@ import { managementMetadataUrl } from '../directory/installation.ts'
 import type { RefusalTrail } from '../directory/refusal-trail.ts'
 import { Refusal } from '../errors.ts'
 import { toRefusal } from '../http/fault.ts'
-import { readBody } from '../http/form.ts'
 import { allowOnly } from '../http/methods.ts'
 import { assertTls, refusePlaintext } from '../http/plaintext.ts'
 import type { RefusalFloor } from '../http/refusal-floor.ts'
@@ -37,21 +36,27 @@ export type OAuthServices = Omit<TokenEndpointServices, 'tokenEndpoint'> &
 export type Endpoint = (req: IncomingMessage, res: Answer) => Promise<void>
 
 /**
- * The endpoints that every token and every introspection goes through, by their path below the issuer's. They are
- * complete without Express, so that they can be served in front of it as well as behind it (docs/decisions/0032).
+ * The endpoints to which a form is posted, by their path below the issuer's: every token and every introspection goes
+ * through them. They are complete without Express, so that they can be served in front of it as well as behind it
+ * (docs/decisions/0032).
  */
-export type HotEndpoints = { '/oauth/token': Endpoint; '/oauth/introspect': Endpoint }
+export type FormEndpoints = {
+  '/oauth/token': Endpoint
+  '/oauth/introspect': Endpoint
+  '/oauth/revoke': Endpoint
+}
 
 /** For the metadata and the public keys. */
 const PUBLIC_CACHE_CONTROL = `public, max-age=${JWKS_CACHE_SECONDS}`
 
 /** Builds the endpoints that stand by themselves: each checks and refuses as the router does for the others. */
-export function createHotEndpoints(services: OAuthServices): HotEndpoints {
+export function createFormEndpoints(services: OAuthServices): FormEndpoints {
   const { tokenEndpoint, issuer } = services.endpoints
   const mustBeTls = issuer.startsWith('https:')
   return {
     '/oauth/token': complete(createTokenEndpoint({ ...services, tokenEndpoint }), services.trail),
     '/oauth/introspect': complete(createIntrospectionEndpoint(services)),
+    '/oauth/revoke': complete(createRevocationEndpoint(services), services.revocationTrail),
   }
 
   function complete(answer: Endpoint, trail?: RefusalTrail): Endpoint {
@@ -73,22 +78,19 @@ export function createHotEndpoints(services: OAuthServices): HotEndpoints {
 }
 
 /** The OAuth endpoints, below the issuer's path. */
-export function createOAuthRouter(services: OAuthServices, hotEndpoints: HotEndpoints): Router {
+export function createOAuthRouter(services: OAuthServices, formEndpoints: FormEndpoints): Router {
   const router = Router({ caseSensitive: true, strict: true })
 
   if (services.endpoints.issuer.startsWith('https:')) router.use('/oauth', refusePlaintext)
-  for (const [path, answer] of Object.entries(hotEndpoints)) {
+  for (const [path, answer] of Object.entries(formEndpoints)) {
     router
       .route(path)
       .post((req, res) => answer(req, res))
       .all(allowOnly('POST'))
   }
   router
-    .route('/oauth/revoke')
-    .post(setFloor(services.refusalFloor), readBody, createRevocationEndpoint(services))
-    .all(allowOnly('POST'))
-  router
     .route('/oauth/forward-auth')
+    // Refused at once, however often: there all users of an API come from the address of its proxy.
     .get(createForwardAuthEndpoint(services, 204))
     .all(allowOnly('GET', 'HEAD'))
   // Envoy asks with the method of the request at hand, and takes 200 alone for a yes.
@@ -97,10 +99,6 @@ export function createOAuthRouter(services: OAuthServices, hotEndpoints: HotEndp
     .route('/.well-known/jwks.json')
     .get(async (_req, res) => sendPublic(res, await services.keyRing.jwks(), 'application/jwk-set+json'))
     .all(allowOnly('GET', 'HEAD'))
-  router.use('/oauth/token', noteInTrail(services.trail))
-  router.use('/oauth/revoke', noteInTrail(services.revocationTrail))
-  // Not at forward auth: there all users of an API come from the address of its proxy.
-  router.use('/oauth/revoke', answerLate(services.tarpit))
   router.use('/oauth', refuseUnknown, answerErrors(services.onBug))
   router.use('/.well-known', answerErrors(services.onBug))
   return router
@@ -141,30 +139,6 @@ function sendPublic(res: Response, document: unknown, type: string): void {
   res.setHeader('Access-Control-Allow-Origin', '*')
   res.setHeader('ETag', `"${createHash('sha256').update(text).digest('base64url')}"`)
   res.type(type).send(text)
-}
-
-function noteInTrail(trail: RefusalTrail): ErrorRequestHandler {
-  return (error: unknown, _req, res, next) => {
-    if (error instanceof Refusal) trail.note(error, contextOf(res))
-    next(error)
-  }
-}
-
-function setFloor(refusalFloor: RefusalFloor): RequestHandler {
-  return (_req, res, next) => {
-    res.locals.refusalFloor = refusalFloor()
-    next()
-  }
-}
-
-function answerLate(tarpit: Tarpit): ErrorRequestHandler {
-  return async (error: unknown, _req, res, next) => {
-    if (error instanceof Refusal) {
-      await tarpit(res, error)
-      await res.locals.refusalFloor
-    }
-    next(error)
-  }
 }
 
 const refuseUnknown: RequestHandler = (req) => {
