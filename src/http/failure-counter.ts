@@ -10,8 +10,8 @@ export function createFailureCounter(limit: number, windowSeconds: number) {
   const keys = new Set<string>()
 
   return {
-    /** Counts one more; answers how things stand when that was one too many. */
-    async count(key: string): Promise<RateLimiterRes | undefined> {
+    /** Counts one more; answers in how many seconds the window ends when that was one too many. */
+    async count(key: string): Promise<number | undefined> {
       keys.delete(key)
       keys.add(key)
       const [oldest] = keys
@@ -22,7 +22,7 @@ export function createFailureCounter(limit: number, windowSeconds: number) {
       return limiter.consume(key).then(
         () => undefined,
         (rejection: unknown) => {
-          if (rejection instanceof RateLimiterRes) return rejection
+          if (rejection instanceof RateLimiterRes) return Math.ceil(rejection.msBeforeNext / 1000)
           throw rejection
         },
       )

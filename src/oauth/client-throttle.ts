@@ -1,4 +1,3 @@
-import type { RateLimiterRes } from 'rate-limiter-flexible'
 import { Refusal } from '../errors.ts'
 import { createFailureCounter } from '../http/failure-counter.ts'
 import { networkOf } from '../network.ts'
@@ -37,14 +36,11 @@ export function createClientThrottle(): ClientThrottle {
         if (!(error instanceof Refusal) || error.reason !== 'credentials_invalid') throw error
         const network = networkOf(ip)
         const client = `${network} ${clientId.slice(0, MAX_CLIENT_ID_LENGTH)}`
-        const excess = (await networks.count(network)) ?? (await clients.count(client))
-        throw excess === undefined ? error : tooMany(excess, error)
+        const retryAfterSeconds = (await networks.count(network)) ?? (await clients.count(client))
+        if (retryAfterSeconds === undefined) throw error
+        // The operator still hears whose secret was wrong, and why.
+        throw new Refusal('too_many_requests', error.detail, { retryAfterSeconds })
       }
     },
   }
-}
-
-/** The operator still hears whose secret was wrong, and why. */
-function tooMany({ msBeforeNext }: RateLimiterRes, { detail }: Refusal): Refusal {
-  return new Refusal('too_many_requests', detail, { retryAfterSeconds: Math.ceil(msBeforeNext / 1000) })
 }

@@ -1,5 +1,4 @@
-import type { RateLimiterRes } from 'rate-limiter-flexible'
-import { type PrivateDetail, type Reason, Refusal } from '../errors.ts'
+import { type Reason, Refusal } from '../errors.ts'
 import { createFailureCounter } from '../http/failure-counter.ts'
 import { networkOf } from '../network.ts'
 import type { Inspection } from '../tokens/inspect.ts'
@@ -40,19 +39,17 @@ export function createIntrospectionThrottle(): IntrospectionThrottle {
         return await authenticate()
       } catch (error) {
         if (!(error instanceof Refusal) || !GUESSES.includes(error.reason)) throw error
-        const excess = await failures.count(networkOf(ip))
-        throw excess === undefined ? error : tooMany(excess, error.detail)
+        const retryAfterSeconds = await failures.count(networkOf(ip))
+        if (retryAfterSeconds === undefined) throw error
+        // The operator still hears what was refused.
+        throw new Refusal('too_many_requests', error.detail, { retryAfterSeconds })
       }
     },
     async assertNotFishing(callerId, inspection) {
       if (inspection.active || (inspection.why !== 'unknown' && inspection.why !== 'malformed')) return
-      const excess = await unknownTokens.count(callerId)
-      if (excess !== undefined) throw tooMany(excess, { callerId })
+      const retryAfterSeconds = await unknownTokens.count(callerId)
+      if (retryAfterSeconds !== undefined)
+        throw new Refusal('too_many_requests', { callerId }, { retryAfterSeconds })
     },
   }
-}
-
-/** The operator still hears what was refused. */
-function tooMany({ msBeforeNext }: RateLimiterRes, detail: PrivateDetail): Refusal {
-  return new Refusal('too_many_requests', detail, { retryAfterSeconds: Math.ceil(msBeforeNext / 1000) })
 }
