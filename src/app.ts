@@ -3,7 +3,7 @@ import express, { type ErrorRequestHandler } from 'express'
 import type { Logger } from 'pino'
 import { createCallerVerifier, createClientVerifier } from './assertion/client.ts'
 import { createGrantVerifier } from './assertion/grant.ts'
-import { createAssertionVerifier, type VerifyAssertion } from './assertion/verify.ts'
+import { createAssertionVerifier } from './assertion/verify.ts'
 import { createOpenidProviders } from './authentication/openid-provider.ts'
 import { createPasswordHasher } from './authentication/password.ts'
 import { createSignInThrottle } from './authentication/sign-in-throttle.ts'
@@ -53,7 +53,7 @@ import { createExplainer } from './oauth/explain.ts'
 import { createIntrospectionThrottle } from './oauth/introspection-throttle.ts'
 import { toEndpoints } from './oauth/metadata.ts'
 import {
-  createHotEndpoints,
+  createFormEndpoints,
   createMetadataRouter,
   createOAuthRouter,
   type OAuthServices,
@@ -110,12 +110,11 @@ const BATCH_LIMITS = { maxItems: 256, maxWaiting: 10_000 }
 
 /**
  * RSA pairs in the making and waiting, in this process: each keeps a core busy for a tenth of a second or more, as far as
- * nothing else has a use for it.
+ * nothing else has a use for it. A connection is kept for 30 seconds without a word (http/listener.ts).
  */
 const KEY_GENERATION_LIMITS = {
-  maxConcurrent: 1,
   maxWaiting: 16,
-  maxWaitMilliseconds: 15_000,
+  maxMilliseconds: 25_000,
   maxPerOrganization: 3,
 }
 
@@ -190,10 +189,7 @@ export function createApp(options: AppOptions): RequestListener {
     return trail
   }
 
-  const verify = createAssertionVerifier(clock, options.lastRestoration)
-  // One call at a time: a function that was wrapped whole would forget that it serves every kind.
-  const verifyAssertion: VerifyAssertion = (assertion, kind) =>
-    traced('assertion', () => verify(assertion, kind))()
+  const verifyAssertion = traced('assertion', createAssertionVerifier(clock, options.lastRestoration))
   const oauth: OAuthServices = {
     issuer,
     endpoints,
@@ -227,7 +223,7 @@ export function createApp(options: AppOptions): RequestListener {
     }),
     onBug,
   }
-  const hotEndpoints = createHotEndpoints(oauth)
+  const formEndpoints = createFormEndpoints(oauth)
   // One generator: the limits are of the process, whichever door is asked.
   const generateKeyPair = createKeyPairGenerator(KEY_GENERATION_LIMITS)
   const management = createManagementRouter({
@@ -281,7 +277,7 @@ export function createApp(options: AppOptions): RequestListener {
   app.disable('x-powered-by').disable('etag').set('query parser', 'simple')
   // A proxy that guards /api/ must not be passed by as /API/.
   app.enable('case sensitive routing')
-  app.use(basePath, createOAuthRouter(oauth, hotEndpoints))
+  app.use(basePath, createOAuthRouter(oauth, formEndpoints))
   const takesCertificates = options.clientCertificateHeader !== undefined
   app.use(createMetadataRouter({ endpoints, takesCertificates, onBug }))
   app.use(createHealthRouter(createReadiness(options)))
@@ -306,7 +302,7 @@ export function createApp(options: AppOptions): RequestListener {
     onBug(error, res)
     res.destroy()
   }
-  const shortcuts = new Map(Object.entries(hotEndpoints).map(([path, answer]) => [basePath + path, answer]))
+  const shortcuts = new Map(Object.entries(formEndpoints).map(([path, answer]) => [basePath + path, answer]))
   return inOriginForm((req, res) => {
     openContext(req, res)
     observe(req, res)

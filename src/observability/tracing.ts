@@ -5,10 +5,7 @@ import { type Answer, contextOf, notedRefusal } from '../http/request-context.ts
 import { nameEndpoint } from './observe.ts'
 
 /** Wraps a task so that each time it runs stands in the trace of the request that it is for. */
-export type Traced = <Args extends readonly unknown[], Result>(
-  name: string,
-  task: (...args: Args) => Promise<Result>,
-) => (...args: Args) => Promise<Result>
+export type Traced = <Task extends (...args: never[]) => Promise<unknown>>(name: string, task: Task) => Task
 
 export type Tracing = {
   /** Wraps the handling of requests: a span for each, which continues the caller's trace (W3C Trace Context). */
@@ -71,9 +68,8 @@ export async function startTracing(options: { version: string; basePath: string 
       present.run(trace.setSpan(parent, span), () => listener(req, res))
     },
 
-    traced:
-      (name, task) =>
-      async (...args) => {
+    traced<Task extends (...args: never[]) => Promise<unknown>>(name: string, task: Task) {
+      const wrapped = async (...args: Parameters<Task>) => {
         const parent = present.getStore()
         // Not for a request: maintenance, or a batch that somebody else waits for.
         if (parent === undefined) return task(...args)
@@ -87,7 +83,10 @@ export async function startTracing(options: { version: string; basePath: string 
         } finally {
           span.end()
         }
-      },
+      }
+      // It takes what the task takes and answers what it answers, also where that hangs on what is given.
+      return wrapped as unknown as Task
+    },
 
     close: () => provider.shutdown(),
   }
