@@ -28,7 +28,7 @@ export function createProgram(): Command {
   program
     .command('worker', { hidden: true })
     .description('One of several processes that serve; started by serve.')
-    .action(async () => (await import('./worker.ts')).work())
+    .action(async () => (await import('../workers/worker.ts')).runWorker())
 
   withConfigurationFlags(program.command('migrate'))
     .description('Bring the database schema to this version.')
