@@ -105,18 +105,40 @@ export async function assertMayGive(db: Db, actor: Actor, gift: Gift): Promise<v
  * invitation by which somebody becomes the account.
  * Throws Refusal `permission_not_held` when the account has more than the actor may give.
  */
-export async function assertMayMakeKey(db: Db, actor: Actor, accountId: string): Promise<void> {
-  const access = await findAccess(db, accountId)
-  if (access === undefined) return
+export function assertMayMakeKey(db: Db, actor: Actor, accountId: string): Promise<void> {
+  return assertMayMakeKeys(db, actor, [accountId])
+}
+
+/** The same for several accounts at once: the actor must be as strong as all of them together. */
+export async function assertMayMakeKeys(db: Db, actor: Actor, accountIds: readonly string[]): Promise<void> {
+  const gifts: Gift[] = []
+  for (const accountId of accountIds) gifts.push(await findPossessions(db, accountId))
   await assertMayGive(db, actor, {
-    permissions: [
-      ...(await listEffectivePermissions(db, accountId)),
-      ...(access.delegation?.permissions ?? []),
-    ],
-    roleIds: access.roleIds,
-    groupAccess: access.groupAccess,
-    groupsAdministrator: access.groupsAdministrator,
+    permissions: gifts.flatMap(({ permissions }) => permissions),
+    roleIds: gifts.flatMap(({ roleIds }) => roleIds),
+    groupAccess: gifts.flatMap(({ groupAccess }) => groupAccess),
+    groupsAdministrator: strongest(gifts.map(({ groupsAdministrator }) => groupsAdministrator)),
   })
+}
+
+/** All that an account has, and may do for others; nothing when there is none. */
+async function findPossessions(db: Db, accountId: string): Promise<Gift> {
+  const access = await findAccess(db, accountId)
+  if (access === undefined)
+    return { permissions: [], roleIds: [], groupAccess: [], groupsAdministrator: null }
+  const { roleIds, groupAccess, groupsAdministrator, delegation } = access
+  const effective = await listEffectivePermissions(db, accountId)
+  return {
+    permissions: [...effective, ...(delegation?.permissions ?? [])],
+    roleIds,
+    groupAccess,
+    groupsAdministrator,
+  }
+}
+
+function strongest(levels: readonly (GroupAccessLevel | null)[]): GroupAccessLevel | null {
+  if (levels.includes('manager')) return 'manager'
+  return levels.includes('viewer') ? 'viewer' : null
 }
 
 /** One text for a permission, to compare by. */

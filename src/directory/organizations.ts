@@ -17,7 +17,7 @@ import { newId } from '../ids.ts'
 import type { Actor } from './actor.ts'
 import { type AuditAction, changesBetween, createdAs, recordChanges } from './audit.ts'
 import { DEFAULT_SETTINGS } from './defaults.ts'
-import { assertMayMakeKey } from './granting.ts'
+import { assertMayMakeKeys } from './granting.ts'
 import { type Listing, type PageRequest, readPage } from './pages.ts'
 import { notFound, requireOperator, requireReachable } from './reach.ts'
 import type { DirectoryServices } from './services.ts'
@@ -99,7 +99,7 @@ export async function updateOrganization(
     if (before.settings.allowApiTokens && patch.settings.allowApiTokens === false)
       await endTokensOfApiTokens(trx, id, new Date(now))
     if (!before.settings.allowApiTokens && patch.settings.allowApiTokens === true)
-      await assertMayReviveApiTokens(trx, actor, id)
+      await assertMayMakeKeys(trx, actor, await listApiTokenHolders(trx, id))
     return change(trx, actor, before, changes, now)
   })
 }
@@ -139,12 +139,6 @@ export async function deleteOrganization(
       },
     ])
   })
-}
-
-async function assertMayReviveApiTokens(trx: Trx, actor: Actor, organizationId: string): Promise<void> {
-  for (const accountId of await listApiTokenHolders(trx, organizationId)) {
-    await assertMayMakeKey(trx, actor, accountId)
-  }
 }
 
 async function change(
