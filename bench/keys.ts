@@ -20,7 +20,7 @@ const { values: flags } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     /** Of each stretch. */
-    seconds: { type: 'string', default: '10' },
+    seconds: { type: 'string', default: '30' },
     /** Tokens a second. */
     rate: { type: 'string', default: '100' },
     port: { type: 'string', default: '18140' },
@@ -43,6 +43,8 @@ const ASKING = 20
 /** Each may have three pairs in the making, so they fill the queue of the server together. */
 const ORGANIZATIONS = 10
 const CONNECTIONS = 32
+/** What the server asks for with its 429. */
+const RETRY_AFTER_MILLISECONDS = 5_000
 const GOAL = 2
 
 await using cleaning = new AsyncDisposableStack()
@@ -117,7 +119,7 @@ function startAsking() {
       } catch (error) {
         if (!(error instanceof Failure) || error.status !== 429) throw error
         found.refused++
-        await sleep(1_000)
+        await sleep(RETRY_AFTER_MILLISECONDS)
       }
     }
   }

@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { setPriority } from 'node:os'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 
-/** What a thread of this module is started with; it posts `RsaPem` and ends. */
+/** What a thread of this module is sent; for each it posts `RsaPem`. */
 export type PairToMake = { modulusLength: number; publicExponent: number }
 export type RsaPem = { privateKey: string; publicKey: string }
 
@@ -10,7 +10,7 @@ export type RsaPem = { privateKey: string; publicKey: string }
 const LOWEST = 19
 
 stepBack()
-parentPort?.postMessage(make(workerData as PairToMake))
+parentPort?.on('message', (pair: PairToMake) => parentPort?.postMessage(make(pair)))
 
 /** Linux has priorities of threads. Elsewhere this would be the whole process'. Where it is forbidden nothing is lost but time. */
 function stepBack(): void {

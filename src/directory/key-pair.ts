@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { Refusal } from '../errors.ts'
@@ -16,21 +17,18 @@ export type KeyPair = {
 
 /** How much generation may be under way in this process. */
 export type KeyPairLimits = {
-  /** Pairs made at the same time, each on a thread of its own. */
-  maxConcurrent: number
   /** Requests that may wait for their turn, of all organizations together. */
   maxWaiting: number
-  /** For how long one waits. The pair must still be made in the time that its caller's connection is kept for. */
-  maxWaitMilliseconds: number
+  /** From the request to the pair. Its caller must still be there to be given the private half. */
+  maxMilliseconds: number
   /** Requests of one organization under way or waiting. */
   maxPerOrganization: number
 }
 
-/** For who makes one pair and no more: a first start, a command. */
+/** For who makes one pair and no more: a first start, a command. Ten minutes are for ever. */
 export const ONE_PAIR: KeyPairLimits = {
-  maxConcurrent: 1,
   maxWaiting: 0,
-  maxWaitMilliseconds: 0,
+  maxMilliseconds: 600_000,
   maxPerOrganization: 1,
 }
 
@@ -43,29 +41,28 @@ const RETRY_AFTER_SECONDS = 5
 const THREAD = new URL(`./key-pair-thread${extname(import.meta.url)}`, import.meta.url)
 
 /**
- * A generator of RSA pairs within `limits`. Pairs are made on threads of the lowest priority, so that neither the event
- * loop nor whatever else the cores have to do waits for one; the limits keep one organization from taking every turn.
+ * A generator of RSA pairs within `limits`, one after the other. Pairs are made on a thread of the lowest priority, so that
+ * neither the event loop nor whatever else the cores have to do waits for one; the limits keep one organization from
+ * taking every turn.
  *
  * The generator throws Refusal `key_generation_busy`, with `retryAfterSeconds`: at once when a limit of numbers is met,
- * and when its turn has not come in time.
+ * and when the pair is not there in time. What is being made is made to its end then, for nobody.
  */
 export function createKeyPairGenerator(
   limits: KeyPairLimits,
 ): (organizationId: string, modulusLength: ModulusLength) => Promise<KeyPair> {
   const underWay = new Map<string, number>()
   const waiting: (() => void)[] = []
-  let running = 0
+  const make = createMaker()
+  let isMaking = false
 
   return async (organizationId, modulusLength) => {
     assertRoom(organizationId)
     countOrganization(organizationId, +1)
+    const lapse = AbortSignal.timeout(limits.maxMilliseconds)
     try {
-      await takeTurn()
-      try {
-        return await makeKeyPair(modulusLength)
-      } finally {
-        passTurn()
-      }
+      await takeTurn(lapse)
+      return await unlessLate(make(modulusLength).finally(passTurn), lapse)
     } finally {
       countOrganization(organizationId, -1)
     }
@@ -74,9 +71,7 @@ export function createKeyPairGenerator(
   function assertRoom(organizationId: string): void {
     const ofOrganization = underWay.get(organizationId) ?? 0
     if (ofOrganization >= limits.maxPerOrganization) throw busy('organization', { underWay: ofOrganization })
-    if (running >= limits.maxConcurrent && waiting.length >= limits.maxWaiting) {
-      throw busy('server', { running, waiting: waiting.length })
-    }
+    if (isMaking && waiting.length >= limits.maxWaiting) throw busy('server', { waiting: waiting.length })
   }
 
   function countOrganization(organizationId: string, change: 1 | -1): void {
@@ -85,45 +80,62 @@ export function createKeyPairGenerator(
     else underWay.delete(organizationId)
   }
 
-  async function takeTurn(): Promise<void> {
-    if (running >= limits.maxConcurrent) await waitForTurn()
-    else running++
+  async function takeTurn(lapse: AbortSignal): Promise<void> {
+    if (isMaking) await waitForTurn(lapse)
+    isMaking = true
   }
 
-  function waitForTurn(): Promise<void> {
+  async function waitForTurn(lapse: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    waiting.push(resolve)
+    lapse.addEventListener('abort', () => {
+      const place = waiting.indexOf(resolve)
+      if (place !== -1) waiting.splice(place, 1)
+    })
+    await unlessLate(promise, lapse)
+  }
+
+  function unlessLate<Result>(task: Promise<Result>, lapse: AbortSignal): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const give = () => {
-        clearTimeout(impatience)
-        resolve()
-      }
-      const impatience = setTimeout(() => {
-        waiting.splice(waiting.indexOf(give), 1)
-        reject(busy('time', { running, waiting: waiting.length }))
-      }, limits.maxWaitMilliseconds)
-      waiting.push(give)
+      lapse.addEventListener('abort', () => reject(busy('time', { waiting: waiting.length })))
+      task.then(resolve, reject)
     })
   }
 
-  /** Hands the turn to the longest waiting, if anybody waits: `running` stays as it is then. */
+  /** Hands the turn to the longest waiting, if anybody waits: nobody else can take it in between. */
   function passTurn(): void {
     const next = waiting.shift()
-    if (next === undefined) running--
+    if (next === undefined) isMaking = false
     else next()
   }
 }
 
-async function makeKeyPair(modulusLength: ModulusLength): Promise<KeyPair> {
-  const { privateKey, publicKey } = await makeOnThread({ modulusLength, publicExponent: PUBLIC_EXPONENT })
-  return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
-}
+/**
+ * Makes pairs, one at a time, on a thread that is started for the first and kept for the next. Waiting for a pair keeps
+ * the process alive; the thread alone does not.
+ */
+function createMaker(): (modulusLength: ModulusLength) => Promise<KeyPair> {
+  let thread: Worker | undefined
 
-function makeOnThread(pair: PairToMake): Promise<RsaPem> {
-  return new Promise((resolve, reject) => {
-    const thread = new Worker(THREAD, { workerData: pair })
-    thread.once('message', resolve).once('error', reject)
-    // Too late for one that has posted its pair.
-    thread.once('exit', (code) => reject(new Error(`the thread for a key pair ended with code ${code}`)))
-  })
+  return async (modulusLength) => {
+    const { privateKey, publicKey } = await makeOnThread({ modulusLength, publicExponent: PUBLIC_EXPONENT })
+    return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
+  }
+
+  async function makeOnThread(pair: PairToMake): Promise<RsaPem> {
+    thread ??= new Worker(THREAD)
+    thread.ref()
+    thread.postMessage(pair)
+    try {
+      const [pem] = await once(thread, 'message')
+      thread.unref()
+      return pem
+    } catch (error) {
+      // An error ends a thread.
+      thread = undefined
+      throw error
+    }
+  }
 }
 
 function busy(limit: 'organization' | 'server' | 'time', counts: Record<string, number>): Refusal {

@@ -1,11 +1,16 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import { createKeyPairGenerator, type ModulusLength } from '../../src/directory/key-pair.ts'
 import { parsePublicKey } from '../../src/directory/public-key.ts'
 import { Refusal } from '../../src/errors.ts'
+import { until } from '../support/until.ts'
 
-const ROOMY = { maxConcurrent: 2, maxWaiting: 100, maxWaitMilliseconds: 100_000, maxPerOrganization: 100 }
+/** Of nice values on Linux. */
+const LOWEST = 19
+const ROOMY = { maxWaiting: 100, maxMilliseconds: 100_000, maxPerOrganization: 100 }
 
 test.each<[ModulusLength]>([[2048], [3072], [4096]])(
   '[key-gen] a pair of %i bits is what was asked for',
@@ -36,7 +41,7 @@ test('the event loop goes on while 4096-bit keys are made', async () => {
 }, 120_000)
 
 test('no more pairs are made at once than the limit, and the others follow in order', async () => {
-  const generate = createKeyPairGenerator({ ...ROOMY, maxConcurrent: 1 })
+  const generate = createKeyPairGenerator(ROOMY)
   const finished: number[] = []
   await Promise.all([1, 2, 3, 4].map((n) => generate('org_a', 2048).then(() => finished.push(n))))
   expect(finished).toEqual([1, 2, 3, 4])
@@ -45,33 +50,53 @@ test('no more pairs are made at once than the limit, and the others follow in or
 test('beyond what may wait, a request is refused at once and told when to come back', async () => {
   const generate = createKeyPairGenerator({
     ...ROOMY,
-    maxConcurrent: 1,
     maxWaiting: 1,
     maxPerOrganization: 9,
   })
   const accepted = [generate('org_a', 2048), generate('org_b', 2048)]
   const refusal = await refusalOf(generate('org_c', 2048))
   expect(refusal.reason).toBe('key_generation_busy')
-  expect(refusal.detail).toEqual({ limit: 'server', running: 1, waiting: 1 })
+  expect(refusal.detail).toEqual({ limit: 'server', waiting: 1 })
   expect(refusal.told.retryAfterSeconds).toBeGreaterThan(0)
   await Promise.all(accepted)
   await expect(generate('org_c', 2048)).resolves.toBeDefined()
 })
 
-test('whose turn does not come in time is refused, and the turn goes to who comes next', async () => {
-  const generate = createKeyPairGenerator({ ...ROOMY, maxConcurrent: 1, maxWaitMilliseconds: 1 })
-  const running = generate('org_a', 4096)
-  const refusal = await refusalOf(generate('org_b', 2048))
-  expect(refusal.reason).toBe('key_generation_busy')
-  expect(refusal.detail).toEqual({ limit: 'time', running: 1, waiting: 0 })
-  await running
-  await expect(generate('org_b', 2048)).resolves.toBeDefined()
+test('whose pair is not there in time is refused, be it waited for or in the making, whose turn lasts to its end', async () => {
+  const generate = createKeyPairGenerator({ ...ROOMY, maxWaiting: 1, maxMilliseconds: 1 })
+  const refusals = await Promise.all([refusalOf(generate('org_a', 4096)), refusalOf(generate('org_b', 2048))])
+  for (const refusal of refusals) {
+    expect(refusal.reason).toBe('key_generation_busy')
+    expect(refusal.detail).toMatchObject({ limit: 'time' })
+  }
+  const next = generate('org_c', 2048)
+  expect((await refusalOf(generate('org_c', 2048))).detail).toEqual({
+    limit: 'server',
+    waiting: 1,
+  })
+  expect((await refusalOf(next)).detail).toEqual({ limit: 'time', waiting: 0 })
 })
+
+test('the process keeps its priority while a thread of it makes a pair with the lowest one', async () => {
+  const before = getPriority()
+  const making = createKeyPairGenerator(ROOMY)('org_a', 4096)
+  if (process.platform === 'linux') await until(async () => prioritiesOfThreads().includes(LOWEST))
+  expect(getPriority()).toBe(before)
+  await making
+  expect(getPriority()).toBe(before)
+})
+
+/** Nice values, from the 19th field of what Linux says of each thread (proc(5)). */
+function prioritiesOfThreads(): number[] {
+  return readdirSync('/proc/self/task').map((thread) => {
+    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+  })
+}
 
 test('one organization cannot take the turns of the others', async () => {
   const generate = createKeyPairGenerator({
     ...ROOMY,
-    maxConcurrent: 1,
     maxWaiting: 9,
     maxPerOrganization: 2,
   })
@@ -86,7 +111,6 @@ test('one organization cannot take the turns of the others', async () => {
 test('a generation that fails gives its turn back', async () => {
   const generate = createKeyPairGenerator({
     ...ROOMY,
-    maxConcurrent: 1,
     maxWaiting: 0,
     maxPerOrganization: 1,
   })
