@@ -25,11 +25,12 @@ const COLOURS: Record<Origin, string> = {
   'V8 and system': '#d7d7de',
 }
 /** Nobody waits for these. */
-const IDLE = new Set(['(idle)'])
+const IDLE = '(idle)'
 
 /**
- * Draws the CPU profiles of a folder (`node --cpu-prof`) as one flame graph, an SVG beside them: each box is a function, as wide as
- * its share of the time that the process worked, above the one that called it. Without the start of the process. Answers its path.
+ * Draws the CPU profiles of a folder (`node --cpu-prof`) as one flame graph, an SVG beside them: each box is a function, as
+ * wide as its share of the time that the process worked, above the one that called it. Without the start of the process.
+ * Answers its path.
  */
 export async function drawFlames(folder: string): Promise<string> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.cpuprofile'))
@@ -56,7 +57,7 @@ function addProfile(root: Frame, { nodes, samples, timeDeltas }: Profile): void 
   /** Adds a call and what it called; answers the time of both. */
   function add(caller: Frame, id: number): number {
     const node = byId.get(id)
-    if (node === undefined || IDLE.has(node.callFrame.functionName)) return 0
+    if (node === undefined || node.callFrame.functionName === IDLE) return 0
     const name = node.callFrame.functionName || '(anonymous)'
     const key = `${name} ${node.callFrame.url}`
     const frame = caller.callees.get(key) ?? { name, origin: originOf(node), time: 0, callees: new Map() }

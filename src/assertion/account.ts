@@ -1,7 +1,10 @@
 import type { Issuer } from '../database/queries/issuers.ts'
 import { Refusal } from '../errors.ts'
 
-/** Refuses an account that is not there or may not act. Throws `issuer_unknown`, `organization_inactive` or `account_inactive`. */
+/**
+ * Refuses an account that is not there or may not act. Throws `issuer_unknown`, `organization_inactive` or
+ * `account_inactive`.
+ */
 export function requireActiveAccount(found: Issuer | undefined): Issuer {
   const issuer = requireKnownAccount(found)
   assertOrganizationActive(issuer)

@@ -61,9 +61,9 @@ export async function beginOpenidSignIn(
 }
 
 /**
- * Ends it: the browser has come back with `query`, to the redirect URI of `organizationId`. The provider vouches for an address of a domain that the
- * organization allows; the administrator of the organization with that address is signed in, and from then on
- * known by issuer and subject. Nobody is created.
+ * Ends it: the browser has come back with `query`, to the redirect URI of `organizationId`. The provider vouches for an
+ * address of a domain that the organization allows; the administrator of the organization with that address is signed in,
+ * and from then on known by issuer and subject. Nobody is created.
  * Throws Refusal `openid_request_unknown`, `too_many_requests`, `openid_unavailable`, `openid_failed`,
  * `openid_identity_refused` or `account_not_active`.
  */

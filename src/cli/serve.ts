@@ -20,8 +20,9 @@ const SIGNAL_EXIT_BASE = 128
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 /**
- * Runs the server until SIGTERM, SIGINT or SIGHUP (its terminal is closed), then answers what is under way and ends with exit code 0; a signal
- * while it starts takes effect once it has. A second signal ends it at once. Throws OperatorError for what the operator must mend.
+ * Runs the server until SIGTERM, SIGINT or SIGHUP (its terminal is closed), then answers what is under way and ends with
+ * exit code 0; a signal while it starts takes effect once it has. A second signal ends it at once. Throws OperatorError for
+ * what the operator must mend.
  */
 export async function serve(flags: ServeOptions): Promise<void> {
   const config = readConfig(toSettings(flags))
