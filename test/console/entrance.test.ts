@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import type { Browser } from 'playwright-core'
 import { issueSetUpLink } from '../../src/directory/set-up.ts'
-import { createPerson, launchChromium, type Person } from '../support/console.ts'
+import { createPerson, launchChromium, type Person, signInByProvider } from '../support/console.ts'
 import { startIdentityProvider } from '../support/identity-provider.ts'
 import { createOrganization } from '../support/management.ts'
 import { must, startTestServer, type TestServer } from '../support/server.ts'
@@ -254,17 +254,7 @@ describe('single sign-on', () => {
 
       async function goThroughProvider(subject: string): Promise<string> {
         person = await createPerson(browser, server)
-        await person.open('/sign-in')
-        await person.press('Use single sign-on')
-        await person.fill({ Organization: organization.slug })
-        await person.page.getByRole('button', { name: 'Go on' }).click()
-        await person.page.waitForURL(`${provider.issuer}/**`)
-        await person.page.fill('[name=login]', subject)
-        await person.page.fill('[name=password]', 'anything')
-        await person.page.click('[type=submit]')
-        await person.page.waitForSelector('text=Continue')
-        await person.page.click('[type=submit]')
-        await person.page.waitForURL(/\/console\/(security|sign-in\?refused)/)
+        await signInByProvider(person, provider, organization.slug, subject)
         return person.text()
       }
     } finally {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Browser } from 'playwright-core'
-import { createPerson, launchChromium, type Person } from '../support/console.ts'
+import { createPerson, launchChromium, type Person, signInByProvider } from '../support/console.ts'
 import { createConsoleClient } from '../support/console-client.ts'
 import { startIdentityProvider, type TestIdentityProvider } from '../support/identity-provider.ts'
 import { builtInRoleId, createOrganization, managementServerId, request } from '../support/management.ts'
@@ -212,15 +212,8 @@ describe('single sign-on', () => {
   async function signInBy(email: string): Promise<void> {
     provider.people.set('ada', { email, email_verified: true })
     const other = await createPerson(browser, server)
-    await other.open(`/sign-in/single-sign-on?organization=${organization.slug}`)
-    const [leaving] = await Promise.all([
-      other.page.waitForRequest((sent) => sent.url().startsWith(provider.issuer)),
-      other.page.getByRole('button', { name: 'Go on' }).click(),
-    ])
-    const back = await provider.logIn(leaving.url(), 'ada')
-    await other.page.goto(back.href)
-    await other.open('/security')
-    expect(await other.heading()).not.toContain('Sign in')
+    await signInByProvider(other, provider, organization.slug, 'ada')
+    expect(await other.heading()).toBe('Service accounts')
     await other.context.close()
   }
 })

@@ -96,6 +96,29 @@ export async function createPerson(
   return person
 }
 
+/**
+ * Signs in by single sign-on, through the pages of the provider; what stands there then is for the caller to judge. Each page
+ * is waited for: one that is still on its way would interrupt the next.
+ */
+export async function signInByProvider(
+  { page, open, fill, press }: Person,
+  provider: { issuer: string },
+  organizationSlug: string,
+  subject: string,
+): Promise<void> {
+  await open('/sign-in')
+  await press('Use single sign-on')
+  await fill({ Organization: organizationSlug })
+  await page.getByRole('button', { name: 'Go on' }).click()
+  await page.waitForURL(`${provider.issuer}/**`)
+  await page.fill('[name=login]', subject)
+  await page.fill('[name=password]', 'anything')
+  await page.click('[type=submit]')
+  await page.waitForSelector('text=Continue')
+  await page.click('[type=submit]')
+  await page.waitForURL(/^[^?]*\/console\//)
+}
+
 const LOOKS = [
   ['light', WIDE, 'light'],
   ['dark', WIDE, 'dark'],
