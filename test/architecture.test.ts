@@ -3,7 +3,7 @@ import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 
 /** What each part may import of ours. `*` are the leaves that everything may use. */
-const LEAVES = ['errors', 'clock', 'ids', 'network', 'database-url', 'config']
+const LEAVES = ['errors', 'background', 'clock', 'ids', 'network', 'database-url', 'config']
 const ALLOWED: Record<string, readonly string[]> = {
   main: ['cli'],
   cli: ['*'],

@@ -1,5 +1,5 @@
-import { argon2, randomBytes, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
+import { type Argon2Parameters, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createBackgroundThread } from '../background/thread.ts'
 import { createTurns } from './turns.ts'
 
 /** Parameters of argon2id (RFC 9106), as a stored hash bears them. */
@@ -10,11 +10,8 @@ const PRESENT: Parameters = { memoryKibibytes: 19_456, passes: 2, parallelism: 1
 /** RFC 9106 §3.1: 16 octets of salt. */
 const SALT_OCTETS = 16
 const TAG_OCTETS = 32
-/**
- * Each hash keeps one thread of libuv's pool busy for some hundredths of a second and takes 19 MiB. Half of the
- * four threads are left to the making of key pairs (src/app.ts) and to signing.
- */
-const LIMITS = { maxConcurrent: 2, maxWaiting: 100 }
+/** On one thread. Each hash keeps it busy for some hundredths of a second, longer while the cores are busy with tokens. */
+const LIMITS = { maxConcurrent: 1, maxWaiting: 50 }
 
 /** Hashes passwords within this process' limits. Throws Refusal `too_many_requests` when too many wait. */
 export type PasswordHasher = {
@@ -30,6 +27,7 @@ export type PasswordHasher = {
 /** Builds a hasher; one for each process. */
 export function createPasswordHasher(): PasswordHasher {
   const takeTurn = createTurns(LIMITS)
+  const compute = createBackgroundThread<Argon2Parameters, Uint8Array>('password-thread', import.meta.url)
   return {
     hash: (password) =>
       takeTurn(async () => {
@@ -43,6 +41,18 @@ export function createPasswordHasher(): PasswordHasher {
         return isEqual && stored !== null
       }),
   }
+
+  async function derive(password: string, salt: Buffer, parameters: Parameters): Promise<Buffer> {
+    const tag = await compute({
+      message: password,
+      nonce: salt,
+      memory: parameters.memoryKibibytes,
+      passes: parameters.passes,
+      parallelism: parameters.parallelism,
+      tagLength: TAG_OCTETS,
+    })
+    return Buffer.from(tag)
+  }
 }
 
 /** Whether a hash was made with other parameters than those of today. */
@@ -53,19 +63,6 @@ export function isOutdated(stored: string): boolean {
     passes !== PRESENT.passes ||
     parallelism !== PRESENT.parallelism
   )
-}
-
-const run = promisify(argon2)
-
-function derive(password: string, salt: Buffer, parameters: Parameters): Promise<Buffer> {
-  return run('argon2id', {
-    message: password,
-    nonce: salt,
-    memory: parameters.memoryKibibytes,
-    passes: parameters.passes,
-    parallelism: parameters.parallelism,
-    tagLength: TAG_OCTETS,
-  })
 }
 
 const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]{43})$/

@@ -1,6 +1,4 @@
-import { once } from 'node:events'
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { createBackgroundThread } from '../background/thread.ts'
 import { Refusal } from '../errors.ts'
 import type { PairToMake, RsaPem } from './key-pair-thread.ts'
 import { type PublicKeyMaterial, parsePublicKey } from './public-key.ts'
@@ -37,9 +35,6 @@ const PUBLIC_EXPONENT = 65_537
 /** A 4096-bit pair takes about a second of one core, with a long tail. */
 const RETRY_AFTER_SECONDS = 5
 
-/** Compiled, it stands beside this module under the same ending. */
-const THREAD = new URL(`./key-pair-thread${extname(import.meta.url)}`, import.meta.url)
-
 /**
  * A generator of RSA pairs within `limits`, one after the other. Pairs are made on a thread of the lowest priority, so that
  * neither the event loop nor whatever else the cores have to do waits for one; the limits keep one organization from
@@ -53,7 +48,7 @@ export function createKeyPairGenerator(
 ): (organizationId: string, modulusLength: ModulusLength) => Promise<KeyPair> {
   const underWay = new Map<string, number>()
   const waiting: (() => void)[] = []
-  const make = createMaker()
+  const makePem = createBackgroundThread<PairToMake, RsaPem>('key-pair-thread', import.meta.url)
   let isMaking = false
 
   return async (organizationId, modulusLength) => {
@@ -66,6 +61,11 @@ export function createKeyPairGenerator(
     } finally {
       countOrganization(organizationId, -1)
     }
+  }
+
+  async function make(modulusLength: ModulusLength): Promise<KeyPair> {
+    const { privateKey, publicKey } = await makePem({ modulusLength, publicExponent: PUBLIC_EXPONENT })
+    return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
   }
 
   function assertRoom(organizationId: string): void {
@@ -107,34 +107,6 @@ export function createKeyPairGenerator(
     const next = waiting.shift()
     if (next === undefined) isMaking = false
     else next()
-  }
-}
-
-/**
- * Makes pairs, one at a time, on a thread that is started for the first and kept for the next. Waiting for a pair keeps
- * the process alive; the thread alone does not.
- */
-function createMaker(): (modulusLength: ModulusLength) => Promise<KeyPair> {
-  let thread: Worker | undefined
-
-  return async (modulusLength) => {
-    const { privateKey, publicKey } = await makeOnThread({ modulusLength, publicExponent: PUBLIC_EXPONENT })
-    return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
-  }
-
-  async function makeOnThread(pair: PairToMake): Promise<RsaPem> {
-    thread ??= new Worker(THREAD)
-    thread.ref()
-    thread.postMessage(pair)
-    try {
-      const [pem] = await once(thread, 'message')
-      thread.unref()
-      return pem
-    } catch (error) {
-      // An error ends a thread.
-      thread = undefined
-      throw error
-    }
   }
 }
 

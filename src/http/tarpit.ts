@@ -7,7 +7,7 @@ export type TarpitLimits = {
   /** Refusals that a network hears at once in a window; more than any client has by mistake. */
   free: number
   windowSeconds: number
-  /** How late those beyond are answered. */
+  /** How late those beyond are answered at least; by chance up to half of it more. */
   delayMilliseconds: number
   /** Answers that are held back at a time. Those beyond are given at once, and end their connection. */
   maxHeld: number
@@ -33,13 +33,18 @@ export function createTarpit(limits: TarpitLimits = LIMITS): Tarpit {
       return
     }
     held++
-    await pause(res, limits.delayMilliseconds)
+    await pause(res, spread(limits.delayMilliseconds))
     held--
   }
 
   async function isFlood(res: Answer): Promise<boolean> {
     return (await refusals.count(networkOf(contextOf(res).ip))) !== undefined
   }
+}
+
+/** Answered at one time, senders would all send again at one time, and whoever comes then would wait behind them. */
+function spread(milliseconds: number): number {
+  return milliseconds * (1 + Math.random() / 2)
 }
 
 /** What the server cannot do at the moment is not held against anybody, nor what somebody asks whom we know. */

@@ -1,15 +1,10 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
-import { getPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
 import { createKeyPairGenerator, type ModulusLength } from '../../src/directory/key-pair.ts'
 import { parsePublicKey } from '../../src/directory/public-key.ts'
 import { Refusal } from '../../src/errors.ts'
-import { until } from '../support/until.ts'
 
-/** Of nice values on Linux. */
-const LOWEST = 19
 const ROOMY = { maxWaiting: 100, maxMilliseconds: 100_000, maxPerOrganization: 100 }
 
 test.each<[ModulusLength]>([[2048], [3072], [4096]])(
@@ -76,23 +71,6 @@ test('whose pair is not there in time is refused, be it waited for or in the mak
   })
   expect((await refusalOf(next)).detail).toEqual({ limit: 'time', waiting: 0 })
 })
-
-test('the process keeps its priority while a thread of it makes a pair with the lowest one', async () => {
-  const before = getPriority()
-  const making = createKeyPairGenerator(ROOMY)('org_a', 4096)
-  if (process.platform === 'linux') await until(async () => prioritiesOfThreads().includes(LOWEST))
-  expect(getPriority()).toBe(before)
-  await making
-  expect(getPriority()).toBe(before)
-})
-
-/** Nice values, from the 19th field of what Linux says of each thread (proc(5)). */
-function prioritiesOfThreads(): number[] {
-  return readdirSync('/proc/self/task').map((thread) => {
-    const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
-  })
-}
 
 test('one organization cannot take the turns of the others', async () => {
   const generate = createKeyPairGenerator({

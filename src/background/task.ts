@@ -1,0 +1,21 @@
+import { setPriority } from 'node:os'
+import { parentPort } from 'node:worker_threads'
+
+/**
+ * Makes of this thread one that does tasks for a `createBackgroundThread`, one after the other, and gives way to whatever
+ * else the cores have to do. `niceness`: 0, as the process itself, to 19.
+ */
+export function doTasks<Task, Answer>(niceness: number, work: (task: Task) => Answer): void {
+  stepBack(niceness)
+  parentPort?.on('message', (task: Task) => parentPort?.postMessage(work(task)))
+}
+
+/** Linux has priorities of threads. Elsewhere this would be the whole process'. Where it is forbidden nothing is lost but time. */
+function stepBack(niceness: number): void {
+  if (process.platform !== 'linux') return
+  try {
+    setPriority(niceness)
+  } catch {
+    // A sandbox does not let us.
+  }
+}
