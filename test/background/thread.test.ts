@@ -10,7 +10,7 @@ const onLinux = process.platform === 'linux' ? test : test.skip
 
 onLinux.each([
   ['a key pair is made', 19, () => createKeyPairGenerator(ONE_PAIR)('org_a', 4096)],
-  ['a password is hashed', 10, () => createPasswordHasher().hash('a password of this test')],
+  ['a password is hashed', 5, () => createPasswordHasher().hash('a password of this test')],
 ])('while %s a thread has a niceness of %i, and the process keeps its own', async (_what, niceness, work) => {
   const own = getPriority()
   const working = work()
