@@ -45,7 +45,8 @@ export function createPasswordHasher(): PasswordHasher {
   async function derive(password: string, salt: Buffer, parameters: Parameters): Promise<Buffer> {
     const tag = await compute({
       message: password,
-      nonce: salt,
+      // A copy: a small Buffer is a view of the pool that all share, and the whole of it would travel to the thread.
+      nonce: Uint8Array.from(salt),
       memory: parameters.memoryKibibytes,
       passes: parameters.passes,
       parallelism: parameters.parallelism,

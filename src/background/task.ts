@@ -10,7 +10,7 @@ export function doTasks<Task, Answer>(niceness: number, work: (task: Task) => An
   parentPort?.on('message', (task: Task) => parentPort?.postMessage(work(task)))
 }
 
-/** Linux has priorities of threads. Elsewhere this would be the whole process'. Where it is forbidden nothing is lost but time. */
+/** Linux has priorities of threads. Elsewhere this would be the whole process'. Where it is forbidden the work is done all the same. */
 function stepBack(niceness: number): void {
   if (process.platform !== 'linux') return
   try {

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
@@ -8,7 +7,7 @@ const KEPT_MILLISECONDS = 10_000
 /**
  * A thread for long computations that others shall not wait behind. It is started when there is a task, kept a while for the
  * next, and does one at a time, which is for the caller to see to. Waiting for an answer keeps the process alive; the thread
- * alone does not. Throws what the task throws.
+ * alone does not. Throws what the task throws, and when the thread ends; the next task has another one.
  *
  * `name`: that of a module which calls `doTasks`, beside the one at `base`, whose ending it has, compiled or not.
  */
@@ -18,23 +17,36 @@ export function createBackgroundThread<Task, Answer>(
 ): (task: Task) => Promise<Answer> {
   const module = new URL(`./${name}${extname(base)}`, base)
   let thread: Worker | undefined
+  let outcome: PromiseWithResolvers<Answer> | undefined
   let ending: NodeJS.Timeout | undefined
 
   return async (task) => {
     clearTimeout(ending)
-    thread ??= new Worker(module)
+    outcome = Promise.withResolvers<Answer>()
+    thread ??= start()
     thread.ref()
-    thread.postMessage(task)
     try {
-      const [answer] = await once(thread, 'message')
-      thread.unref()
+      thread.postMessage(task)
+      return await outcome.promise
+    } finally {
+      outcome = undefined
+      thread?.unref()
       ending = setTimeout(end, KEPT_MILLISECONDS).unref()
-      return answer
-    } catch (error) {
-      // An error ends a thread.
-      thread = undefined
-      throw error
     }
+  }
+
+  function start(): Worker {
+    const started = new Worker(module)
+    const lose = (error: unknown) => {
+      if (thread !== started) return
+      end()
+      outcome?.reject(error)
+    }
+    return started
+      .on('message', (answer: Answer) => outcome?.resolve(answer))
+      .on('messageerror', lose)
+      .on('error', lose)
+      .on('exit', (code) => lose(new Error(`a thread has ended with code ${code}`)))
   }
 
   function end(): void {

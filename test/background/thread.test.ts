@@ -29,6 +29,13 @@ test('a thread that could not do a task is replaced for the next', async () => {
   expect((await run({ modulusLength: 2048, publicExponent: 65_537 })).privateKey).toContain('PRIVATE KEY')
 })
 
+test('a thread that ends without an error is replaced as well, and nobody waits for it', async () => {
+  const run = createBackgroundThread<number, string>('ending-thread', import.meta.url)
+  expect(await run(0)).toBe('goes on')
+  await expect(run(3)).rejects.toThrow('a thread has ended with code 3')
+  expect(await run(0)).toBe('goes on')
+})
+
 /** From the 19th field of what Linux says of each thread (proc(5)). */
 function nicenessOfThreads(): number[] {
   return readdirSync('/proc/self/task').map((thread) => {
