@@ -88,18 +88,24 @@ export function createKeyPairGenerator(
   async function waitForTurn(lapse: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     waiting.push(resolve)
-    lapse.addEventListener('abort', () => {
-      const place = waiting.indexOf(resolve)
-      if (place !== -1) waiting.splice(place, 1)
-    })
-    await unlessLate(promise, lapse)
+    try {
+      await unlessLate(promise, lapse)
+    } catch (error) {
+      waiting.splice(waiting.indexOf(resolve), 1)
+      throw error
+    }
   }
 
-  function unlessLate<Result>(task: Promise<Result>, lapse: AbortSignal): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      lapse.addEventListener('abort', () => reject(busy('time', { waiting: waiting.length })))
-      task.then(resolve, reject)
-    })
+  async function unlessLate<Result>(task: Promise<Result>, lapse: AbortSignal): Promise<Result> {
+    const { promise, reject } = Promise.withResolvers<never>()
+    const giveUp = () => reject(busy('time', { waiting: waiting.length }))
+    lapse.addEventListener('abort', giveUp)
+    try {
+      return await Promise.race([task, promise])
+    } finally {
+      // A listener would keep the pair in memory until the time is over.
+      lapse.removeEventListener('abort', giveUp)
+    }
   }
 
   /** Hands the turn to the longest waiting, if anybody waits: nobody else can take it in between. */
