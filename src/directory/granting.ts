@@ -76,10 +76,17 @@ export function isWithin(level: GroupAccessLevel | null, limit: GroupAccessLevel
 
 /** Throws Refusal `permission_not_held` that names what the actor may not give. */
 export async function assertMayGive(db: Db, actor: Actor, gift: Gift): Promise<void> {
+  if (!isNothing(gift)) await assertWithin(db, await readGrantJudge(db, actor), gift)
+}
+
+function isNothing({ permissions, roleIds, groupAccess, groupsAdministrator }: Gift): boolean {
+  return (
+    [permissions, roleIds, groupAccess].every(({ length }) => length === 0) && groupsAdministrator === null
+  )
+}
+
+async function assertWithin(db: Db, mayGive: GrantJudge, gift: Gift): Promise<void> {
   const { permissions, roleIds, groupAccess, groupsAdministrator } = gift
-  const lists = [permissions, roleIds, groupAccess]
-  if (lists.every((list) => list.length === 0) && groupsAdministrator === null) return
-  const mayGive = await readGrantJudge(db, actor)
   const beyond = [
     ...permissions.filter((entry) => !mayGive.permission(entry)).map((entry) => entry.permission),
     ...(await withoutBuiltIn(db, roleIds)).filter((id) => !mayGive.role(id)).map((id) => `the role ${id}`),
@@ -109,16 +116,13 @@ export function assertMayMakeKey(db: Db, actor: Actor, accountId: string): Promi
   return assertMayMakeKeys(db, actor, [accountId])
 }
 
-/** The same for several accounts at once: the actor must be as strong as all of them together. */
+/** The same for several accounts, one after the other: refused is the first that has more than the actor may give. */
 export async function assertMayMakeKeys(db: Db, actor: Actor, accountIds: readonly string[]): Promise<void> {
-  const gifts: Gift[] = []
-  for (const accountId of accountIds) gifts.push(await findPossessions(db, accountId))
-  await assertMayGive(db, actor, {
-    permissions: gifts.flatMap(({ permissions }) => permissions),
-    roleIds: gifts.flatMap(({ roleIds }) => roleIds),
-    groupAccess: gifts.flatMap(({ groupAccess }) => groupAccess),
-    groupsAdministrator: strongest(gifts.map(({ groupsAdministrator }) => groupsAdministrator)),
-  })
+  const mayGive = await readGrantJudge(db, actor)
+  for (const accountId of accountIds) {
+    const possessions = await findPossessions(db, accountId)
+    if (!isNothing(possessions)) await assertWithin(db, mayGive, possessions)
+  }
 }
 
 /** All that an account has, and may do for others; nothing when there is none. */
@@ -134,11 +138,6 @@ async function findPossessions(db: Db, accountId: string): Promise<Gift> {
     groupAccess,
     groupsAdministrator,
   }
-}
-
-function strongest(levels: readonly (GroupAccessLevel | null)[]): GroupAccessLevel | null {
-  if (levels.includes('manager')) return 'manager'
-  return levels.includes('viewer') ? 'viewer' : null
 }
 
 /** One text for a permission, to compare by. */
