@@ -116,6 +116,13 @@ test('image and unit write no memory to a file, and open no debugger', () => {
   expect(image).toContain('ulimit -c 0 && exec node --disable-sigusr1')
 })
 
+test('the unit lets threads lower their priority, which a filter would refuse unseen', () => {
+  const filters = [...unit.matchAll(/^SystemCallFilter=(.*)$/gm)].map(([, filter]) => filter)
+  expect(filters.indexOf('setpriority')).toBeGreaterThan(
+    filters.findIndex((filter) => filter?.includes('@resources')),
+  )
+})
+
 const analyze = findProgram('systemd-analyze')
 const withSystemd = analyze === undefined ? test.skip : test
 withSystemd('systemd takes the unit, and finds little that it could do', () => {
