@@ -65,7 +65,7 @@ export async function startCrew({ count, order, logger, metrics }: CrewOptions):
       if (stopping.signal.aborted) return
       losses = countLoss(losses, performance.now() - startedAt)
       const pauseMilliseconds = pauseAfter(losses)
-      logger.error({ pid: member.pid, how, pauseMilliseconds }, 'a worker has ended; another takes its place')
+      logger.error({ pid: member.pid, how, pauseMilliseconds }, 'a worker has ended')
       await sleep(pauseMilliseconds, undefined, { signal: stopping.signal }).catch(() => undefined)
       if (stopping.signal.aborted) return
     }
