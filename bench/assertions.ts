@@ -13,7 +13,7 @@ export type AssertionSource = {
 
 /** Assertions without end. */
 export type AssertionStream = {
-  /** The next one, none of which is older than those that stand ready. */
+  /** The next one; few stand ready, so that none gets old. */
   next(): Promise<string>
   stop(): Promise<unknown>
 }

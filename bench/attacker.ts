@@ -26,12 +26,10 @@ function begin(index: number): void {
   socket.on('error', () => undefined)
   socket.once('connect', () => {
     open++
+    socket.once('close', () => open--)
     work(socket, index)
   })
-  socket.once('close', () => {
-    if (!socket.connecting) open = Math.max(0, open - 1)
-    setTimeout(() => begin(index), RECONNECT_MILLISECONDS)
-  })
+  socket.once('close', () => setTimeout(() => begin(index), RECONNECT_MILLISECONDS))
 }
 
 function work(socket: Socket, index: number): void {
@@ -46,9 +44,12 @@ function work(socket: Socket, index: number): void {
       return
     }
     case 'flood': {
+      // Each connection has requests of its own, as far as there are as many.
       let next = index
-      const send = () =>
-        socket.write(Buffer.from(attack.requests[next++ % attack.requests.length] ?? '', 'latin1'))
+      const send = () => {
+        socket.write(Buffer.from(attack.requests[next % attack.requests.length] ?? '', 'latin1'))
+        next += attack.connections
+      }
       socket.on('data', () => {
         answers++
         send()

@@ -163,7 +163,8 @@ export class Failure extends Error {
   }
 }
 
-function createKey() {
+/** An RSA pair for assertions. */
+export function createKey() {
   return generateKeyPairSync('rsa', {
     modulusLength: 2048,
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },

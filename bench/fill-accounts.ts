@@ -57,7 +57,7 @@ const INSERT_ACCOUNTS = `
          case when t.n % 3 > 0 then 'team-' || t.n % 100 || '@customer.example' end, 'active',
          m.assertion_policy, to_timestamp(t.ms / 1000), m.created_by, to_timestamp(t.ms / 1000)
   from (select n, ($1::float8 + n * $2::float8)::bigint as ms from generate_series(0, $3::integer - 1) n offset 0) t
-  join filled_organizations o on o.n = t.n % (select count(*) from filled_organizations)
+  join filled_organizations o on o.n = t.n / 10 % (select count(*) from filled_organizations)
   cross join model m
   order by t.n`
 
@@ -79,7 +79,7 @@ const INSERT_KEYS = `
          case when k.n = 2 then sha256(uuid_send(gen_random_uuid())) end,
          case when k.n = 2 then 'cs_' || left(md5(k.id), 4) || '…' end,
          'active', k.created_at, k.created_by, k.created_at,
-         case when k.n = 2 then k.created_at + interval '2 years' end,
+         case when k.n = 2 then k.created_at + interval '1 year' end,
          case when k.n < 2 then k.created_at + random() * interval '1 day' end
   from (
     select pg_temp.made_id('key', (extract(epoch from a.created_at) * 1000)::bigint + n) as id, n,

@@ -3,14 +3,13 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { prepareAssertions } from './assertions.ts'
 import type { Countersign } from './countersign.ts'
-import { applyLoad, formRequest } from './load.ts'
+import { applyLoad, tokenRequest } from './load.ts'
 
 /** What the tokens of the JWT scenario leave behind in PostgreSQL, in bytes for each. */
 export type Footprint = { tokens: number; recordBytes: number; indexBytes: number; walBytes: number }
 
 const TOKENS = 5_000
 const CONNECTIONS = 32
-const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bearer')
 
 /** Issues tokens and reads what tables and write-ahead log have grown by. */
 export async function measureFootprint(countersign: Countersign): Promise<Footprint> {
@@ -18,9 +17,7 @@ export async function measureFootprint(countersign: Countersign): Promise<Footpr
   try {
     const before = await read(database)
     const assertions = await prepareAssertions(countersign.subjects.jwt.source, TOKENS)
-    const requests = assertions.map((assertion) =>
-      formRequest('/oauth/token', `grant_type=${JWT_BEARER}&assertion=${assertion}`),
-    )
+    const requests = assertions.map((assertion) => tokenRequest(assertion))
     const { port } = countersign
     await applyLoad({ port, requests, connections: CONNECTIONS, expected: '"access_token"' })
     const after = await read(database)

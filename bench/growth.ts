@@ -10,10 +10,10 @@ import { fillHistory } from './fill-history.ts'
 import { connectToDatabase } from './footprint.ts'
 import { type Growth, PROFILES, type Profile, toGrowthTable, toParagraphs } from './growth-report.ts'
 import { timeLists } from './lists.ts'
-import { formRequest } from './load.ts'
+import { grantForm, tokenRequest } from './load.ts'
 import { measure, type Sample } from './measure.ts'
 import { writeBetweenMarks } from './page.ts'
-import { grantForm, introspections, requestToken } from './scenarios.ts'
+import { introspections, requestToken } from './scenarios.ts'
 
 /**
  * Whether tokens and introspections stay as fast as on an empty database, with months of grant records, and with a
@@ -118,7 +118,7 @@ async function prepareSlots({ countersign, callers }: Server): Promise<Slot[]> {
     slots.push({
       name: `${kind} token`,
       expected: '"access_token"',
-      requests: assertions.map((assertion) => formRequest('/oauth/token', grantForm(assertion))),
+      requests: assertions.map((assertion) => tokenRequest(assertion)),
     })
   }
   for (const kind of KINDS) {

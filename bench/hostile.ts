@@ -6,9 +6,12 @@ import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { prepareAssertions } from './assertions.ts'
 import type { Attack, Progress } from './attacker.ts'
+import { createClient } from './client.ts'
 import { startCountersign } from './countersign.ts'
-import { applyLoad, formRequest } from './load.ts'
+import { formRequest, tokenRequest } from './load.ts'
 import { median, quantile } from './measure.ts'
+import { createTokens } from './mix.ts'
+import { holdRate } from './pace.ts'
 import { describeMachine, writeBetweenMarks } from './page.ts'
 import { cpuSecondsOf, cpuSecondsOfTree } from './processes.ts'
 
@@ -21,8 +24,8 @@ import { cpuSecondsOf, cpuSecondsOfTree } from './processes.ts'
 const { values: flags } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
-    /** Tokens that the honest client gets in each stretch, one every 25 ms. */
-    requests: { type: 'string', default: '200' },
+    /** Of each stretch. */
+    seconds: { type: 'string', default: '10' },
     port: { type: 'string', default: '18090' },
     connections: { type: 'string', default: '64' },
     idle: { type: 'string', default: '10000' },
@@ -35,7 +38,6 @@ const { values: flags } = parseArgs({
 
 type Line = {
   name: string
-  round: number
   ratio: number
   p99: number
   answersPerSecond: number
@@ -44,23 +46,32 @@ type Line = {
 }
 
 const PAGE = new URL('../docs/reliability.md', import.meta.url)
-const PACE_MILLISECONDS = 25
+/** Tokens of the honest client. */
+const PER_SECOND = 40
 /** Until a flood has used up what a network may have refused at once, and everybody is connected. */
 const LEAD_MILLISECONDS = 3_000
-const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bearer')
+/** Of the honest client. */
+const HONEST_CONNECTIONS = 8
+/** Networks that a flood of sign-ins comes from: more than can be throttled one by one while it is measured. */
+const NETWORKS = 50_000
 
 await using cleaning = new AsyncDisposableStack()
 const folder = await mkdtemp(join(tmpdir(), 'countersign-hostile-'))
 cleaning.defer(() => rm(folder, { recursive: true, force: true }))
 await chmod(folder, 0o755)
-const countersign = await startCountersign(folder, Number(flags.port), undefined)
+const countersign = await startCountersign(folder, Number(flags.port), undefined, {
+  // Whoever says so comes from another network; whoever says nothing is all in one.
+  COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1',
+})
 cleaning.defer(() => countersign.stop())
+const honest = await createTokens(countersign, 'jwt')
+cleaning.defer(async () => void (await honest.stop()))
 
 const lines: Line[] = []
 for (let round = 0; round <= Number(flags.rounds); round++) {
   for (const [name, attack] of await listAttacks()) {
     if (!new RegExp(flags.only).test(name)) continue
-    const line = await measureAttack(name, attack, round)
+    const line = await measureAttack(name, attack)
     // Round 0 warms up.
     if (round > 0) lines.push(line)
   }
@@ -69,7 +80,7 @@ const table = toTable()
 console.log(table)
 if (flags.page) await writeBetweenMarks(PAGE, 'attacks', `${describeMachine()}.\n\n${table}`)
 
-async function measureAttack(name: string, attack: Attack, round: number): Promise<Line> {
+async function measureAttack(name: string, attack: Attack): Promise<Line> {
   const quiet = await beHonest()
   const attacker = new Worker(new URL('./attacker.ts', import.meta.url), { workerData: attack })
   let progress: Progress = { answers: 0, open: 0 }
@@ -89,7 +100,6 @@ async function measureAttack(name: string, attack: Attack, round: number): Promi
   const undisturbed = median([quiet.p99, quietAgain.p99])
   return {
     name,
-    round,
     ratio: disturbed.p99 / undisturbed,
     p99: disturbed.p99,
     answersPerSecond: answers / seconds,
@@ -99,28 +109,22 @@ async function measureAttack(name: string, attack: Attack, round: number): Promi
   }
 }
 
-/** One token after the other, at a pace. */
+/** Tokens at a steady rate, whether answers come or not, over connections of its own that are made meanwhile. */
 async function beHonest(): Promise<{ p99: number; cpu: number }> {
-  const assertions = await prepareAssertions(countersign.subjects.jwt.source, Number(flags.requests))
   const before = readCpu()
-  const latencies: number[] = []
-  for (const assertion of assertions) {
-    const requests = [formRequest('/oauth/token', `grant_type=${JWT_BEARER}&assertion=${assertion}`)]
-    const result = await applyLoad({
-      port: countersign.port,
-      requests,
-      connections: 1,
-      expected: '"access_token"',
+  const client = createClient(countersign.port, HONEST_CONNECTIONS)
+  try {
+    const { latencies, failed, failures } = await holdRate({
+      client,
+      next: honest.ask,
+      perSecond: PER_SECOND,
+      seconds: Number(flags.seconds),
     })
-    latencies.push(result.latencies[0] ?? Number.NaN)
-    await sleep(PACE_MILLISECONDS)
-  }
-  return {
-    p99: quantile(
-      latencies.toSorted((a, b) => a - b),
-      0.99,
-    ),
-    cpu: readCpu() - before,
+    if (failed > 0) throw new Error(`${failed} requests failed:\n${failures.join('\n')}`)
+    const sorted = latencies.toSorted((a, b) => a - b)
+    return { p99: quantile(sorted, 0.99), cpu: readCpu() - before }
+  } finally {
+    client.close()
   }
 }
 
@@ -132,42 +136,38 @@ async function listAttacks(): Promise<[string, Attack][]> {
     { ...source, accountId: 'acc_unknown', keyId: 'key_unknown' },
     1,
   )
-  const flood = (path: string, form: string, headers?: Record<string, string>): Attack => ({
+  const flood = (...requests: Buffer[]): Attack => ({
     kind: 'flood',
     port: countersign.port,
     connections: Number(flags.connections),
-    requests: [formRequest(path, form, headers).toString('latin1')],
+    requests: requests.map((request) => request.toString('latin1')),
   })
-  const grant = (assertion: string) =>
-    flood('/oauth/token', `grant_type=${JWT_BEARER}&assertion=${assertion}`)
-  const signIn = JSON.stringify({ email: 'nobody@example.com', password: 'a wrong password' })
+  const wrongSecret = { Authorization: 'Basic cnNfeDp4' }
+  const fromEverywhere = Array.from({ length: NETWORKS }, (_, index) =>
+    signInRequest(`nobody-${index}@example.com`, `X-Forwarded-For: 10.${index >> 8}.${index & 255}.1\r\n`),
+  )
   return [
-    ['assertions that cannot be read', grant('x.y.z')],
-    ['assertions of unknown issuers', grant(unknown)],
-    ['assertions with wrong signatures', grant(`${header}.${payload}.${'A'.repeat(342)}`)],
-    [
-      'introspection with wrong secrets',
-      flood('/oauth/introspect', 'token=x', { Authorization: 'Basic cnNfeDp4' }),
-    ],
-    [
-      'sign-ins with wrong passwords',
-      {
-        kind: 'flood',
-        port: countersign.port,
-        connections: Number(flags.connections),
-        requests: [
-          `POST /sign-in/password HTTP/1.1\r\nHost: localhost:${countersign.port}\r\nOrigin: ${countersign.issuer}\r\n` +
-            `Content-Type: application/json\r\nContent-Length: ${signIn.length}\r\n\r\n${signIn}`,
-        ],
-      },
-    ],
-    ['bodies of 1 MB', flood('/oauth/token', `x=${'y'.repeat(1_000_000)}`)],
+    ['assertions that cannot be read', flood(tokenRequest('x.y.z'))],
+    ['assertions of unknown issuers', flood(tokenRequest(unknown))],
+    ['assertions with wrong signatures', flood(tokenRequest(`${header}.${payload}.${'A'.repeat(342)}`))],
+    ['introspection with wrong secrets', flood(formRequest('/oauth/introspect', 'token=x', wrongSecret))],
+    ['sign-ins of one network, throttled', flood(signInRequest('nobody@example.com', ''))],
+    ['sign-ins from ever new networks', flood(...fromEverywhere)],
+    ['bodies of 1 MB', flood(formRequest('/oauth/token', `x=${'y'.repeat(1_000_000)}`))],
     ['requests that never end', { kind: 'slow', port: countersign.port, connections: 1_000 }],
     [
       `${flags.idle} idle connections`,
       { kind: 'idle', port: countersign.port, connections: Number(flags.idle) },
     ],
   ]
+}
+
+function signInRequest(email: string, headers: string): Buffer {
+  const body = JSON.stringify({ email, password: 'a wrong password' })
+  return Buffer.from(
+    `POST /sign-in/password HTTP/1.1\r\nHost: localhost:${countersign.port}\r\nOrigin: ${countersign.issuer}\r\n` +
+      `${headers}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
 }
 
 /** CPU seconds of server and database. */

@@ -11,8 +11,8 @@ import { holdRate } from './pace.ts'
 import { describeMachine, markdownTable, writeBetweenMarks } from './page.ts'
 
 /**
- * What callers of the token endpoint feel while key pairs are made: stretches with twenty requests for RSA pairs of 4096
- * bits under way all the time, between stretches without any. Both at the same steady rate of tokens.
+ * What callers of the token endpoint feel while key pairs are made: stretches in which twenty callers ask for RSA pairs of
+ * 4096 bits without a pause, between stretches without any. Both at the same steady rate of tokens.
  *
  *   npm run bench:keys
  */
@@ -106,7 +106,7 @@ async function measureTokens(): Promise<{ p50: number; p99: number }> {
   return { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) }
 }
 
-/** Keeps twenty requests for pairs under way. Stopping waits for those that were begun, so that a calm is one. */
+/** Twenty callers ask for one pair after the other. Stopping waits for those that were begun, so that a calm is one. */
 function startAsking() {
   const found = { made: 0, refused: 0 }
   let isOver = false
@@ -128,9 +128,10 @@ function startAsking() {
   )
   return {
     async stop() {
+      const duringStretch = { ...found }
       isOver = true
       await asking
-      return found
+      return duringStretch
     },
   }
 }

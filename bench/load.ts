@@ -10,12 +10,13 @@ export type Load = {
   expected: string
 }
 
-export type LoadResult = {
+type LoadResult = {
   seconds: number
   /** Milliseconds from the first byte sent to the last received, by request. */
   latencies: Float64Array
 }
 
+const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bearer')
 const HEADER_END = Buffer.from('\r\n\r\n')
 const CONTENT_LENGTH = /\r\ncontent-length: (\d+)/i
 
@@ -77,6 +78,16 @@ export function isComplete(received: Buffer): boolean {
   const length = CONTENT_LENGTH.exec(received.toString('latin1', 0, end))?.[1]
   if (length === undefined) throw new Error('an answer without Content-Length')
   return received.length >= end + HEADER_END.length + Number(length)
+}
+
+/** A request for a token by the JWT bearer grant. */
+export function tokenRequest(assertion: string, headers?: Record<string, string>): Buffer {
+  return formRequest('/oauth/token', grantForm(assertion), headers)
+}
+
+/** The form of the JWT bearer grant. */
+export function grantForm(assertion: string): string {
+  return `grant_type=${JWT_BEARER}&assertion=${assertion}`
 }
 
 /** A form request as the bytes that go over the wire. */

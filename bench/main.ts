@@ -15,14 +15,14 @@ import { startComparedServers } from './servers.ts'
 const { values: flags } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    /** Requests per slot; a tenth of them over a single connection. */
+    /** Requests per slot; a third of them over a single connection. */
     requests: { type: 'string', default: '3000' },
     connections: { type: 'string', default: '1,8,32,128' },
     port: { type: 'string', default: '18080' },
     json: { type: 'string', default: 'bench-results.json' },
     /** Only scenarios whose names match. */
     only: { type: 'string', default: '' },
-    /** A folder for a CPU profile of Countersign, for a browser's developer tools, and a flame graph of it. */
+    /** An empty folder for a CPU profile of Countersign, for a browser's developer tools, and a flame graph of it. */
     profile: { type: 'string' },
     /** Also writes the figures into docs/performance.md. */
     page: { type: 'boolean', default: false },

@@ -17,7 +17,7 @@ export type Sample = {
 }
 
 /** Whose CPU is counted; `postmasterPid` where there is a database of its own. */
-export type MeasuredServer = { port: number; pid: number; postmasterPid?: number }
+type MeasuredServer = { port: number; pid: number; postmasterPid?: number }
 
 /** Applies the requests of one slot and measures what they took. */
 export async function measure(

@@ -1,6 +1,6 @@
 import { type AssertionStream, streamAssertions } from './assertions.ts'
 import { addFastKey, type Countersign } from './countersign.ts'
-import { formRequest } from './load.ts'
+import { formRequest, tokenRequest } from './load.ts'
 
 /** A request and what its answer must be. */
 export type Piece = {
@@ -9,11 +9,10 @@ export type Piece = {
   judge(answer: string): string | undefined
 }
 
-export type Mix = { next(): Promise<Piece>; stop(): Promise<unknown> }
+type Mix = { next(): Promise<Piece>; stop(): Promise<unknown> }
 
 type Kind = 'jwt' | 'opaque'
 
-const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bearer')
 /** Tokens of each kind that introspections ask about: the last ones, so that all of them live. */
 const KEPT_TOKENS = 500
 
@@ -40,9 +39,8 @@ export async function createTokens(countersign: Countersign, kind: Kind) {
   return { ask, introspect, stop: assertions.stop }
 
   async function ask(): Promise<Piece> {
-    const form = `grant_type=${JWT_BEARER}&assertion=${await assertions.next()}`
     return {
-      request: formRequest('/oauth/token', form),
+      request: tokenRequest(await assertions.next()),
       judge(answer) {
         const token = /"access_token":"([^"]+)"/.exec(answer)?.[1]
         if (!isOk(answer) || token === undefined) return answer

@@ -3,7 +3,7 @@ import type { Client } from './client.ts'
 import type { Piece } from './mix.ts'
 
 /** What became of a stretch of requests. */
-export type Stretch = {
+type Stretch = {
   /** Milliseconds, by request that was answered as it should be. */
   latencies: number[]
   /** The first of the answers that were not what they should be, and how many there were. */

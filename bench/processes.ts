@@ -53,9 +53,11 @@ export function cpuSecondsOf(pid: number): number {
   return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
-/** The same of a process and its children, which for a postmaster are its backends. */
+/** The same of a process and its children, which for a postmaster are its backends, those included that have ended. */
 export function cpuSecondsOfTree(pid: number): number {
-  return treeOf(pid).reduce((sum, each) => sum + cpuSecondsOf(each), 0)
+  const fields = statOf(pid)
+  const ended = fields === undefined ? 0 : (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND
+  return treeOf(pid).reduce((sum, each) => sum + cpuSecondsOf(each), ended)
 }
 
 function treeOf(pid: number): number[] {

@@ -1,8 +1,7 @@
-import { generateKeyPairSync } from 'node:crypto'
 import { createApiToken } from '../src/tokens/api-token.ts'
 import { prepareAssertions } from './assertions.ts'
-import type { Countersign } from './countersign.ts'
-import { formRequest } from './load.ts'
+import { type Countersign, createKey } from './countersign.ts'
+import { formRequest, tokenRequest } from './load.ts'
 
 /** A kind of request that is refused; `request` bears the address that it is said to come from. */
 export type Refused = {
@@ -21,7 +20,6 @@ export type SampleCounts = { requests: number; signIns: number }
 /** Rounds before those that count. */
 export const WARM_UP_ROUNDS = 50
 
-const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bearer')
 /** Sign-ins that fail at one address in an hour without being throttled, with room. */
 const GUESSES_PER_ADMINISTRATOR = 50
 const AGAIN = 'the same once more'
@@ -60,11 +58,11 @@ async function listAssertions(
   permissions: readonly object[],
 ): Promise<[Refused, ...Refused[]]> {
   const { api, issuer } = countersign
-  const { privateKey } = createKeyPair()
+  const { privateKey } = createKey()
   const account = await api('POST', `${place}/service-accounts`, { name: 'Open', permissions })
   const disabled = await api('POST', `${place}/service-accounts`, { name: 'Disabled', permissions })
   const keyOf = async (accountId: string) => {
-    const { publicKey } = createKeyPair()
+    const { publicKey } = createKey()
     const path = `${place}/service-accounts/${accountId}/keys`
     const { key } = await api('POST', path, { type: 'public_key', public_key: publicKey })
     return key.id as string
@@ -79,10 +77,9 @@ async function listAssertions(
     byDesign?: string,
   ): Promise<Refused> => {
     const [assertion] = await prepareAssertions({ privateKey, keyId, accountId, issuer }, 1)
-    const form = `grant_type=${JWT_BEARER}&assertion=${assertion}`
     return {
       name,
-      request: (from) => formRequest('/oauth/token', form, { 'X-Forwarded-For': from }),
+      request: (from) => tokenRequest(assertion ?? '', { 'X-Forwarded-For': from }),
       ...(byDesign !== undefined && { byDesign }),
     }
   }
@@ -203,12 +200,4 @@ function nameOf(whose: string, index: number): string {
 function unknownLike(text: string): string {
   const middle = Math.floor(text.length / 2)
   return `${text.slice(0, middle)}${text[middle] === '7' ? '8' : '7'}${text.slice(middle + 1)}`
-}
-
-function createKeyPair() {
-  return generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-  })
 }

@@ -1,6 +1,6 @@
 import { prepareAssertions } from './assertions.ts'
 import type { Countersign, TokenKind } from './countersign.ts'
-import { formRequest } from './load.ts'
+import { formRequest, grantForm, tokenRequest } from './load.ts'
 import type { ComparedServers } from './servers.ts'
 
 export type ServerName = 'countersign' | 'oidc-provider' | 'limit'
@@ -15,7 +15,6 @@ export type Scenario = {
   prepare(count: number, assertions: Record<TokenKind, readonly string[]>): Buffer[] | Promise<Buffer[]>
 }
 
-const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bearer')
 const CLIENT_ASSERTION = encodeURIComponent('urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
 /** Tokens that introspections ask about in turn: fewer than the memory of oidc-provider's adapter keeps. */
 const INTROSPECTED_TOKENS = 200
@@ -53,8 +52,7 @@ export function listScenarios(countersign: Countersign, compared: ComparedServer
       id: `countersign ${kind} token`,
       server: 'countersign',
       expected: '"access_token"',
-      prepare: (_count, assertions) =>
-        assertions[kind].map((assertion) => formRequest('/oauth/token', grantForm(assertion))),
+      prepare: (_count, assertions) => assertions[kind].map((assertion) => tokenRequest(assertion)),
     }
   }
 
@@ -96,11 +94,6 @@ export function listScenarios(countersign: Countersign, compared: ComparedServer
     const url = `http://127.0.0.1:${compared.provider.port}/token`
     return Promise.all(assertions.map((assertion) => requestToken(url, clientForm(assertion, resource))))
   }
-}
-
-/** The form of the JWT bearer grant. */
-export function grantForm(assertion: string): string {
-  return `grant_type=${JWT_BEARER}&assertion=${assertion}`
 }
 
 function clientForm(assertion: string, resource: string): string {

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { prepareAssertions } from './assertions.ts'
 import { type Countersign, startCountersign } from './countersign.ts'
-import { applyLoad, formRequest } from './load.ts'
+import { applyLoad, grantForm, tokenRequest } from './load.ts'
 import { median, quantile } from './measure.ts'
 import { describeMachine, markdownTable, writeBetweenMarks } from './page.ts'
 import { cpuSecondsOf, cpuSecondsOfTree } from './processes.ts'
+import { introspections, requestToken } from './scenarios.ts'
 
 /**
  * One worker against several: two servers, each with an embedded PostgreSQL of its own, are given the same load in turn,
@@ -44,7 +45,6 @@ type Sample = {
 }
 
 const PAGE = new URL('../docs/performance.md', import.meta.url)
-const JWT_BEARER = encodeURIComponent('urn:ietf:params:oauth:grant-type:jwt-bearer')
 const INTROSPECTED_TOKENS = 200
 
 /** Each makes the requests of one slot, and says what every answer must hold. */
@@ -122,25 +122,14 @@ function readCpu({ pid, postmasterPid }: Countersign): { server: number; databas
 
 async function prepareTokenRequests({ subjects }: Countersign, count: number): Promise<Buffer[]> {
   const assertions = await prepareAssertions(subjects.jwt.source, count)
-  return assertions.map((assertion) =>
-    formRequest('/oauth/token', `grant_type=${JWT_BEARER}&assertion=${assertion}`),
-  )
+  return assertions.map((assertion) => tokenRequest(assertion))
 }
 
 async function prepareIntrospections(server: Countersign, count: number): Promise<Buffer[]> {
   const assertions = await prepareAssertions(server.subjects.opaque.source, INTROSPECTED_TOKENS)
-  const tokens = await Promise.all(assertions.map((assertion) => requestToken(server, assertion)))
-  const headers = { Authorization: server.introspectors.opaque }
-  return Array.from({ length: count }, (_, index) =>
-    formRequest('/oauth/introspect', `token=${tokens[index % tokens.length]}`, headers),
-  )
-}
-
-async function requestToken({ issuer }: Countersign, assertion: string): Promise<string> {
-  const body = new URLSearchParams({ grant_type: decodeURIComponent(JWT_BEARER), assertion })
-  const response = await fetch(`${issuer}/oauth/token`, { method: 'POST', body })
-  if (!response.ok) throw new Error(`no token: ${response.status} ${await response.text()}`)
-  return ((await response.json()) as { access_token: string }).access_token
+  const url = `${server.issuer}/oauth/token`
+  const tokens = await Promise.all(assertions.map((assertion) => requestToken(url, grantForm(assertion))))
+  return introspections(count, '/oauth/introspect', server.introspectors.opaque, tokens)
 }
 
 function toTable(): string {
