@@ -15,19 +15,20 @@ export type TarpitLimits = {
 
 const LIMITS: TarpitLimits = { free: 200, windowSeconds: 10, delayMilliseconds: 1_000, maxHeld: 1_000 }
 
-/** Waits with the answer to a refusal when its sender hears too many of them. To be called before it is written. */
+/** Waits with the answer to a refusal whose sender is to wait, or hears too many. To be called before it is written. */
 export type Tarpit = (res: Answer, refusal: Refusal) => Promise<void>
 
 /**
  * Answers a network late whose requests are refused by the hundred, so that a flood of garbage is no faster than the
- * connections it holds allow, and an honest client does not wait behind it. Requests that hold are never slowed
+ * connections it holds allow, and an honest client does not wait behind it. Who is refused for asking too much hears that
+ * late from the first time, from whatever network: a flood may come from thousands. Requests that hold are never slowed
  * down, whoever shares their address; so nobody can shut another out.
  */
 export function createTarpit(limits: TarpitLimits = LIMITS): Tarpit {
   const refusals = createFailureCounter(limits.free, limits.windowSeconds)
   let held = 0
   return async (res, refusal) => {
-    if (!isTheirFault(res, refusal) || !(await isFlood(res))) return
+    if (!isTheirFault(res, refusal) || !(await isFlood(res, refusal))) return
     if (held >= limits.maxHeld) {
       res.setHeader('Connection', 'close')
       return
@@ -37,8 +38,9 @@ export function createTarpit(limits: TarpitLimits = LIMITS): Tarpit {
     held--
   }
 
-  async function isFlood(res: Answer): Promise<boolean> {
-    return (await refusals.count(networkOf(contextOf(res).ip))) !== undefined
+  async function isFlood(res: Answer, { reason }: Refusal): Promise<boolean> {
+    const isBeyond = (await refusals.count(networkOf(contextOf(res).ip))) !== undefined
+    return isBeyond || reason === 'too_many_requests'
   }
 }
 

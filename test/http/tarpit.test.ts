@@ -9,9 +9,10 @@ const MAX_HELD = 2
 let server: TestServer
 let fixture: Fixture
 
+const LIMITS = { free: FREE, windowSeconds: 600, delayMilliseconds: DELAY_MILLISECONDS, maxHeld: MAX_HELD }
+
 beforeAll(async () => {
-  const limits = { free: FREE, windowSeconds: 600, delayMilliseconds: DELAY_MILLISECONDS, maxHeld: MAX_HELD }
-  server = await startTestServer({ tarpit: createTarpit(limits), trustedProxies: ['127.0.0.1'] })
+  server = await startTestServer({ tarpit: createTarpit(LIMITS), trustedProxies: ['127.0.0.1'] })
   fixture = await server.createFixture()
 })
 afterAll(() => server.close())
@@ -76,6 +77,27 @@ test('at the other doors whoever is not known is slowed down, and whoever is kno
     status: 401,
     isLate: true,
   })
+})
+
+test('who asks too much hears that late from the first time', async () => {
+  const patient = createTarpit({ ...LIMITS, free: 1_000 })
+  const other = await startTestServer({ tarpit: patient })
+  try {
+    const answers: { status: number; isLate: boolean }[] = []
+    while (answers.length < 11) answers.push(await guess(other))
+    expect(answers.slice(0, 10)).toEqual(Array(10).fill({ status: 401, isLate: false }))
+    expect(answers[10]).toEqual({ status: 429, isLate: true })
+  } finally {
+    await other.close()
+  }
+
+  async function guess({ url }: TestServer) {
+    const startedAt = performance.now()
+    const body = JSON.stringify({ email: 'guessed@example.com', password: 'wrong' })
+    const headers = { 'content-type': 'application/json', origin: url }
+    const { status } = await fetch(`${url}/sign-in/password`, { method: 'POST', headers, body })
+    return { status, isLate: performance.now() - startedAt >= DELAY_MILLISECONDS - 5 }
+  }
 })
 
 test('no more are held than can be held: the others are answered at once, on connections that end', async () => {
