@@ -1,6 +1,7 @@
 import { type Argon2Parameters, randomBytes, timingSafeEqual } from 'node:crypto'
 import { createBackgroundThread } from '../background/thread.ts'
-import { createTurns } from './turns.ts'
+import { createTurns } from '../background/turns.ts'
+import { Refusal } from '../errors.ts'
 
 /** Parameters of argon2id (RFC 9106), as a stored hash bears them. */
 type Parameters = { memoryKibibytes: number; passes: number; parallelism: number }
@@ -10,8 +11,9 @@ const PRESENT: Parameters = { memoryKibibytes: 19_456, passes: 2, parallelism: 1
 /** RFC 9106 §3.1: 16 octets of salt. */
 const SALT_OCTETS = 16
 const TAG_OCTETS = 32
-/** On one thread. Each hash keeps it busy for some hundredths of a second, longer while the cores are busy with tokens. */
-const LIMITS = { maxConcurrent: 1, maxWaiting: 50 }
+/** Each hash takes its thread some hundredths of a second, longer while the cores are busy with tokens. */
+const MAX_WAITING = 50
+const RETRY_AFTER_SECONDS = 2
 
 /** Hashes passwords within this process' limits. Throws Refusal `too_many_requests` when too many wait. */
 export type PasswordHasher = {
@@ -26,7 +28,11 @@ export type PasswordHasher = {
 
 /** Builds a hasher; one for each process. */
 export function createPasswordHasher(): PasswordHasher {
-  const takeTurn = createTurns(LIMITS)
+  const takeTurn = createTurns(
+    MAX_WAITING,
+    (_limit, waiting) =>
+      new Refusal('too_many_requests', { waiting }, { retryAfterSeconds: RETRY_AFTER_SECONDS }),
+  )
   const compute = createBackgroundThread<Argon2Parameters, Uint8Array>('password-thread', import.meta.url)
   return {
     hash: (password) =>

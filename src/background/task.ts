@@ -10,7 +10,7 @@ export function doTasks<Task, Answer>(niceness: number, work: (task: Task) => An
   parentPort?.on('message', (task: Task) => parentPort?.postMessage(work(task)))
 }
 
-/** Linux has priorities of threads. Elsewhere this would be the whole process'. Where it is forbidden the work is done all the same. */
+/** On Linux, which has priorities of threads; elsewhere it would be the whole process'. Where it is forbidden, so be it. */
 function stepBack(niceness: number): void {
   if (process.platform !== 'linux') return
   try {

@@ -6,7 +6,7 @@ const KEPT_MILLISECONDS = 10_000
 
 /**
  * A thread for long computations that others shall not wait behind. It is started when there is a task, kept a while for the
- * next, and does one at a time, which is for the caller to see to. Waiting for an answer keeps the process alive; the thread
+ * next, and does one at a time: its caller takes turns (turns.ts). Waiting for an answer keeps the process alive; the thread
  * alone does not. Throws what the task throws, and when the thread ends; the next task has another one.
  *
  * `name`: that of a module which calls `doTasks`, beside the one at `base`, whose ending it has, compiled or not.

@@ -1,4 +1,5 @@
 import { createBackgroundThread } from '../background/thread.ts'
+import { type Busy, createTurns } from '../background/turns.ts'
 import { Refusal } from '../errors.ts'
 import type { PairToMake, RsaPem } from './key-pair-thread.ts'
 import { type PublicKeyMaterial, parsePublicKey } from './public-key.ts'
@@ -47,17 +48,15 @@ export function createKeyPairGenerator(
   limits: KeyPairLimits,
 ): (organizationId: string, modulusLength: ModulusLength) => Promise<KeyPair> {
   const underWay = new Map<string, number>()
-  const waiting: (() => void)[] = []
+  const takeTurn = createTurns(limits.maxWaiting, (limit, waiting) => busy(limit, { waiting }))
   const makePem = createBackgroundThread<PairToMake, RsaPem>('key-pair-thread', import.meta.url)
-  let isMaking = false
 
   return async (organizationId, modulusLength) => {
-    assertRoom(organizationId)
+    assertShare(organizationId)
     countOrganization(organizationId, +1)
     const lapse = AbortSignal.timeout(limits.maxMilliseconds)
     try {
-      await takeTurn(lapse)
-      return await unlessLate(make(modulusLength).finally(passTurn), lapse)
+      return await takeTurn(() => make(modulusLength), lapse)
     } finally {
       countOrganization(organizationId, -1)
     }
@@ -68,10 +67,9 @@ export function createKeyPairGenerator(
     return { privateKeyPem: privateKey, material: parsePublicKey(publicKey, { algorithm: 'RS256' }) }
   }
 
-  function assertRoom(organizationId: string): void {
+  function assertShare(organizationId: string): void {
     const ofOrganization = underWay.get(organizationId) ?? 0
     if (ofOrganization >= limits.maxPerOrganization) throw busy('organization', { underWay: ofOrganization })
-    if (isMaking && waiting.length >= limits.maxWaiting) throw busy('server', { waiting: waiting.length })
   }
 
   function countOrganization(organizationId: string, change: 1 | -1): void {
@@ -79,44 +77,9 @@ export function createKeyPairGenerator(
     if (count > 0) underWay.set(organizationId, count)
     else underWay.delete(organizationId)
   }
-
-  async function takeTurn(lapse: AbortSignal): Promise<void> {
-    if (isMaking) await waitForTurn(lapse)
-    isMaking = true
-  }
-
-  async function waitForTurn(lapse: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    waiting.push(resolve)
-    try {
-      await unlessLate(promise, lapse)
-    } catch (error) {
-      waiting.splice(waiting.indexOf(resolve), 1)
-      throw error
-    }
-  }
-
-  async function unlessLate<Result>(task: Promise<Result>, lapse: AbortSignal): Promise<Result> {
-    const { promise, reject } = Promise.withResolvers<never>()
-    const giveUp = () => reject(busy('time', { waiting: waiting.length }))
-    lapse.addEventListener('abort', giveUp)
-    try {
-      return await Promise.race([task, promise])
-    } finally {
-      // A listener would keep the pair in memory until the time is over.
-      lapse.removeEventListener('abort', giveUp)
-    }
-  }
-
-  /** Hands the turn to the longest waiting, if anybody waits: nobody else can take it in between. */
-  function passTurn(): void {
-    const next = waiting.shift()
-    if (next === undefined) isMaking = false
-    else next()
-  }
 }
 
-function busy(limit: 'organization' | 'server' | 'time', counts: Record<string, number>): Refusal {
+function busy(limit: 'organization' | Busy, counts: Record<string, number>): Refusal {
   return new Refusal(
     'key_generation_busy',
     { limit, ...counts },

@@ -2,8 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { createPasswordHasher, isOutdated } from '../../src/authentication/password.ts'
 import { normalizePassword, requireGoodPassword } from '../../src/authentication/password-rules.ts'
 import { createRecoveryCodes, digestRecoveryCode } from '../../src/authentication/recovery-codes.ts'
-import { createTurns } from '../../src/authentication/turns.ts'
-import { Refusal } from '../../src/errors.ts'
+import type { Refusal } from '../../src/errors.ts'
 
 describe('a hash', () => {
   const hasher = createPasswordHasher()
@@ -112,38 +111,5 @@ describe('recovery codes', () => {
       expect(digestRecoveryCode('acc_1', typed)).toEqual(digest)
     }
     expect(digestRecoveryCode('acc_2', '01ab-cdef-ghjk-mnpq')).not.toEqual(digest)
-  })
-})
-
-describe('turns', () => {
-  test('are taken in order, at most so many at once, and too many are refused at once', async () => {
-    const takeTurn = createTurns({ maxConcurrent: 2, maxWaiting: 3 })
-    const finish: (() => void)[] = []
-    const order: number[] = []
-    let running = 0
-    let most = 0
-    const task = (number: number) =>
-      takeTurn(async () => {
-        most = Math.max(most, ++running)
-        await new Promise<void>((resolve) => finish.push(resolve))
-        running--
-        order.push(number)
-      })
-    const tasks = [0, 1, 2, 3, 4].map(task)
-    await expect(task(5)).rejects.toMatchObject({ reason: 'too_many_requests' })
-    await expect(task(5)).rejects.toBeInstanceOf(Refusal)
-    while (order.length < 5) {
-      finish.shift()?.()
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    await Promise.all(tasks)
-    expect(order).toEqual([0, 1, 2, 3, 4])
-    expect(most).toBe(2)
-  })
-
-  test('are passed on when a task fails', async () => {
-    const takeTurn = createTurns({ maxConcurrent: 1, maxWaiting: 1 })
-    await expect(takeTurn(() => Promise.reject(new Error('failed')))).rejects.toThrow('failed')
-    expect(await takeTurn(async () => 'next')).toBe('next')
   })
 })

@@ -35,7 +35,7 @@ test('the event loop goes on while 4096-bit keys are made', async () => {
   expect(ticks).toBeGreaterThan((performance.now() - start) / intervalMilliseconds / 10)
 }, 120_000)
 
-test('no more pairs are made at once than the limit, and the others follow in order', async () => {
+test('pairs are made one after the other, in order', async () => {
   const generate = createKeyPairGenerator(ROOMY)
   const finished: number[] = []
   await Promise.all([1, 2, 3, 4].map((n) => generate('org_a', 2048).then(() => finished.push(n))))
