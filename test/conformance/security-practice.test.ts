@@ -55,6 +55,16 @@ test('[6749-3.2-16] what the proxy says came without TLS is refused, not redirec
   expect(secure.headers.get('strict-transport-security')).toMatch(/max-age=\d+/)
 })
 
+test.each(['/oauth/introspect', '/oauth/revoke'])(
+  '[6749-3.2-16] %s is refused without TLS as well, before anybody looks at the credentials in it',
+  async (path) => {
+    const answer = await proxied.post(path, { token: 'x' }, { 'x-forwarded-proto': 'http' })
+    await expectRefusalFor(proxied, answer, { error: 'invalid_request', reason: 'request_malformed' })
+    const secure = await proxied.post(path, { token: 'x' }, { 'x-forwarded-proto': 'https' })
+    expect(secure.body).toMatchObject({ error: 'invalid_client' })
+  },
+)
+
 test('[9700-2.3-1] every access token is for exactly one audience', async () => {
   const opaque = await server.createFixture({ tokenFormat: 'opaque' })
   for (const by of [fixture, opaque]) {
