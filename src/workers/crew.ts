@@ -28,6 +28,8 @@ export type CrewOptions = {
  * none is left.
  */
 export async function startCrew({ count, order, logger, metrics }: CrewOptions): Promise<Crew> {
+  // Whoever is ready accepts. Handed round by this process, a connection would be lost with the worker that it waits for.
+  cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({ args: ['worker'], serialization: 'advanced' })
   const alive = new Set<Member>()
   const serving = new Set<Member>()

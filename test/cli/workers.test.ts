@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { get } from 'node:http'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import { findFreePort, makeFolder, runCommand, urlOf } from '../support/command.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -96,6 +98,16 @@ test('a signal that a terminal sends to every process does not end a worker befo
   close(one, other)
 })
 
+test('a worker that hangs is given no connection that would wait for it', async () => {
+  const [hanging, other] = workersOf(server.pid()) as [number, number]
+  process.kill(hanging, 'SIGSTOP')
+  try {
+    for (let turn = 0; turn < 8; turn++) close(...(await connectToEach(server.url, [other])))
+  } finally {
+    process.kill(hanging, 'SIGCONT')
+  }
+})
+
 test('a worker that is killed under load is replaced, and no token that was answered is lost', async () => {
   const load = startLoad(cluster, customer, 2)
   await load.nextToken()
@@ -146,6 +158,26 @@ test('nobody starts a worker by hand', async () => {
   })
 })
 
+test('a connection made while the server stops does not wait for what is under way', async () => {
+  const { hostname, port } = new URL(server.url)
+  const slow = createConnection(Number(port), hostname)
+  slow.write('POST /oauth/token HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n')
+  await sleep(100)
+  const stopped = server.stop()
+  let longest = 0
+  for (let isOpen = true; isOpen; ) {
+    const startedAt = performance.now()
+    isOpen = await isServed(server.url)
+    longest = Math.max(longest, performance.now() - startedAt)
+  }
+  expect(longest).toBeLessThan(5_000)
+  expect(slow.readyState).toBe('open')
+  slow.end('token=abc')
+  await stopped
+  await server.start()
+  await bothServe()
+})
+
 test('kill -9 of the server leaves no worker behind, and its port is free', async () => {
   const workers = workersOf(server.pid())
   expect(workers).toHaveLength(2)
@@ -175,6 +207,16 @@ async function issue(worker: Connection): Promise<string> {
   const { status, body } = await worker.post('/oauth/token', { grant_type: JWT_BEARER, assertion })
   expect(status).toBe(200)
   return body.access_token
+}
+
+/** On a connection of its own; false when it is refused or closed without an answer. */
+function isServed(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = get(`${url}/health/live`, { agent: false }, (response) => {
+      response.resume().once('close', () => resolve(true))
+    })
+    asked.once('error', () => resolve(false))
+  })
 }
 
 /** NaN where there is no such sample. */

@@ -19,7 +19,8 @@ export type Connection = {
 // biome-ignore lint/suspicious/noExplicitAny: the shape is the answer's own
 export type ConnectionAnswer = { status: number; body: any }
 
-const ATTEMPTS = 20
+/** An idle server may well give one worker nine connections of ten. */
+const ATTEMPTS = 200
 
 /** The worker processes of a server that runs. */
 export function workersOf(primary: number): number[] {
