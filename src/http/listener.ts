@@ -1,20 +1,26 @@
+import { randomInt } from 'node:crypto'
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { OperatorError } from '../errors.ts'
-import { MAX_DISCARDED_BYTES } from './bytes.ts'
+import { LARGEST_BODY_BYTES } from './bytes.ts'
 
 /**
  * How long a caller may take to send headers and a whole request of ours, 128 KB at most, and how often that is
  * looked at. Node's own five minutes would let few callers hold many connections and half-read bodies.
  */
 const LIMITS = {
-  headersTimeout: 10_000,
-  requestTimeout: 15_000,
+  headersTimeout: 30_000,
+  requestTimeout: 30_000,
   connectionsCheckingInterval: 2_000,
   // Proxies keep a connection for a minute. It must be they who close it: one that we close as a request comes in
   // loses that request.
   keepAliveTimeout: 65_000,
 }
+/**
+ * A connection that brings nothing is let go after so long, by chance up to as much later. Thousands that came at one time
+ * would all end at one time, and whoever comes then would wait behind them.
+ */
+const SILENCE_MILLISECONDS = 15_000
 /** An answer of which a caller takes nothing for so long is not kept for it. Nothing that we do takes longer. */
 const STALL_MILLISECONDS = 30_000
 /** How long requests under way may take to finish once the server is told to stop. */
@@ -34,7 +40,7 @@ export async function listen(
   app: RequestListener,
   address: { host: string; port: number },
 ): Promise<Listener> {
-  const server = createHttpServer(app, LIMITS).setTimeout(STALL_MILLISECONDS)
+  const server = createHttpServer(app, LIMITS).setTimeout(STALL_MILLISECONDS).on('connection', endSilent)
   await bind(server, address)
   const { port } = server.address() as AddressInfo
   return { port, drain: () => drain(server) }
@@ -47,15 +53,27 @@ export async function listen(
  */
 export function createHttpServer(app: RequestListener, options: ServerOptions): Server {
   const handle: RequestListener = (req, res) => {
-    endAfterGiantBody(req, res)
+    endWithUnreadBody(req, res)
     app(req, res)
   }
   return createServer(options, handle).on('checkExpectation', handle)
 }
 
 /** Node reads the rest of a body once its request is answered, however long it is. The end of the connection ends that. */
-const endAfterGiantBody: RequestListener = (req, res) => {
-  if (Number(req.headers['content-length']) > MAX_DISCARDED_BYTES) res.setHeader('Connection', 'close')
+const endWithUnreadBody: RequestListener = (req, res) => {
+  if (Number(req.headers['content-length']) <= LARGEST_BODY_BYTES) return
+  res.once('finish', () => {
+    if (!req.complete) req.socket.destroySoon()
+  })
+}
+
+function endSilent(socket: Socket): void {
+  const end = () => {
+    if (socket.bytesRead === 0) socket.destroy()
+  }
+  // By the tenth of a second: Node.js keeps a list of timers for every duration.
+  const timer = setTimeout(end, SILENCE_MILLISECONDS + 100 * randomInt(SILENCE_MILLISECONDS / 100))
+  socket.once('close', () => clearTimeout(timer))
 }
 
 function bind(server: Server, { host, port }: { host: string; port: number }): Promise<void> {

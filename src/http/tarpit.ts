@@ -13,6 +13,7 @@ export type TarpitLimits = {
   maxHeld: number
 }
 
+const ASKING_TOO_MUCH: ReadonlySet<Refusal['reason']> = new Set(['too_many_requests', 'body_too_large'])
 const LIMITS: TarpitLimits = { free: 200, windowSeconds: 10, delayMilliseconds: 1_000, maxHeld: 1_000 }
 
 /** Waits with the answer to a refusal whose sender is to wait, or hears too many. To be called before it is written. */
@@ -20,8 +21,8 @@ export type Tarpit = (res: Answer, refusal: Refusal) => Promise<void>
 
 /**
  * Answers a network late whose requests are refused by the hundred, so that a flood of garbage is no faster than the
- * connections it holds allow, and an honest client does not wait behind it. Who is refused for asking too much hears that
- * late from the first time, from whatever network: a flood may come from thousands. Requests that hold are never slowed
+ * connections it holds allow, and an honest client does not wait behind it. Who is refused for asking or sending too much hears
+ * that late from the first time, from whatever network: a flood may come from thousands. Requests that hold are never slowed
  * down, whoever shares their address; so nobody can shut another out.
  */
 export function createTarpit(limits: TarpitLimits = LIMITS): Tarpit {
@@ -40,7 +41,7 @@ export function createTarpit(limits: TarpitLimits = LIMITS): Tarpit {
 
   async function isFlood(res: Answer, { reason }: Refusal): Promise<boolean> {
     const isBeyond = (await refusals.count(networkOf(contextOf(res).ip))) !== undefined
-    return isBeyond || reason === 'too_many_requests'
+    return isBeyond || ASKING_TOO_MUCH.has(reason)
   }
 }
 

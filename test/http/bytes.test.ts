@@ -1,5 +1,7 @@
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import { sendRaw } from '../support/raw-request.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -23,13 +25,31 @@ test.each([
   expect(await flood(socket, closed, Buffer.alloc(1_048_576, 'x'))).toBeLessThan(64)
 })
 
-test('nor is a body without a length read to its end', async () => {
+test.each([
+  ['read', 'POST /oauth/token'],
+  ['refused unread', 'POST /nowhere'],
+  ['answered without a look at it', 'GET /health/live'],
+])('nor is a body without a length, %s at %s, read to its end', async (_how, request) => {
   const socket = connect(Number(new URL(server.url).port), '127.0.0.1').resume()
   socket.on('error', () => undefined)
   const closed = new Promise((resolve) => socket.once('close', resolve))
-  socket.write('POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n')
+  socket.write(`${request} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n`)
   const chunk = Buffer.concat([Buffer.from('100000\r\n'), Buffer.alloc(1_048_576, 'x'), Buffer.from('\r\n')])
   expect(await flood(socket, closed, chunk)).toBeLessThan(64)
+})
+
+test('a body that is too large is read, so that its sender hears why; of many at a time few are', async () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', connection: 'keep-alive' }
+  const send = () => sendRaw(server, { headers, body: 'x'.repeat(1_000_000) })
+  // What was read before is paid for by the second.
+  await sleep(2_500)
+  const alone = await send()
+  expect(alone).toMatchObject({ status: 413, body: { error: 'invalid_request' } })
+  expect(alone.headers.get('connection')).toBe('keep-alive')
+  const many = await Promise.all(Array.from({ length: 16 }, send))
+  for (const { status } of many) expect(status).toBe(413)
+  const ended = many.filter(({ headers }) => headers.get('connection') === 'close')
+  expect(ended.length).toBeGreaterThan(12)
 })
 
 /** Writes until the other side has enough; answers how often. */

@@ -57,6 +57,17 @@ test('a network is counted for itself, and at all three endpoints', async () => 
   }
 })
 
+test('who sends far too much is answered late from the first time', async () => {
+  const startedAt = performance.now()
+  const answer = await server.post(
+    '/oauth/token',
+    { assertion: 'x'.repeat(200_000) },
+    { 'x-forwarded-for': '192.0.2.99' },
+  )
+  expect(answer).toMatchObject({ status: 413, body: { error: 'invalid_request' } })
+  expect(performance.now() - startedAt).toBeGreaterThanOrEqual(DELAY_MILLISECONDS - 5)
+})
+
 test('at the other doors whoever is not known is slowed down, and whoever is known is not', async () => {
   const headers = { 'x-forwarded-for': '192.0.2.6', 'content-type': 'application/json' }
   const send = async (method: string, path: string, more: Record<string, string>, body?: string) => {
