@@ -25,7 +25,10 @@ export function createTurns(maxWaiting: number, busy: (limit: Busy, waiting: num
     try {
       await unlessLate(promise, lapse)
     } catch (error) {
-      waiting.splice(waiting.indexOf(resolve), 1)
+      const place = waiting.indexOf(resolve)
+      // The turn may have come in the same moment: then it is passed on.
+      if (place === -1) pass()
+      else waiting.splice(place, 1)
       throw error
     }
   }

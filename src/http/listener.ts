@@ -2,26 +2,29 @@ import { randomInt } from 'node:crypto'
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { OperatorError } from '../errors.ts'
-import { LARGEST_BODY_BYTES } from './bytes.ts'
+import { discardRest, LARGEST_BODY_BYTES, MAX_DISCARDED_BYTES } from './bytes.ts'
 
 /**
  * How long a caller may take to send headers and a whole request of ours, 128 KB at most, and how often that is
  * looked at. Node's own five minutes would let few callers hold many connections and half-read bodies.
  */
 const LIMITS = {
-  headersTimeout: 30_000,
-  requestTimeout: 30_000,
+  headersTimeout: 25_000,
+  requestTimeout: 25_000,
   connectionsCheckingInterval: 2_000,
   // Proxies keep a connection for a minute. It must be they who close it: one that we close as a request comes in
   // loses that request.
   keepAliveTimeout: 65_000,
 }
 /**
- * A connection that brings nothing is let go after so long, by chance up to as much later. Thousands that came at one time
+ * A connection that brings no request is let go after so long, by chance up to as much later. Thousands that came at one time
  * would all end at one time, and whoever comes then would wait behind them.
  */
-const SILENCE_MILLISECONDS = 15_000
-/** An answer of which a caller takes nothing for so long is not kept for it. Nothing that we do takes longer. */
+const SILENCE_MILLISECONDS = 12_000
+/**
+ * An answer of which a caller takes nothing for so long is not kept for it. Nothing that we do takes longer, and a request that
+ * takes too long hears 408 before.
+ */
 const STALL_MILLISECONDS = 30_000
 /** How long requests under way may take to finish once the server is told to stop. */
 const DRAIN_MILLISECONDS = 10_000
@@ -40,7 +43,7 @@ export async function listen(
   app: RequestListener,
   address: { host: string; port: number },
 ): Promise<Listener> {
-  const server = createHttpServer(app, LIMITS).setTimeout(STALL_MILLISECONDS).on('connection', endSilent)
+  const server = createHttpServer(app, LIMITS).setTimeout(STALL_MILLISECONDS)
   await bind(server, address)
   const { port } = server.address() as AddressInfo
   return { port, drain: () => drain(server) }
@@ -52,28 +55,38 @@ export async function listen(
  * overlook it.
  */
 export function createHttpServer(app: RequestListener, options: ServerOptions): Server {
+  const silent = new Map<Socket, NodeJS.Timeout>()
   const handle: RequestListener = (req, res) => {
-    endWithUnreadBody(req, res)
+    letStay(req.socket)
+    boundBody(req, res)
     app(req, res)
   }
-  return createServer(options, handle).on('checkExpectation', handle)
-}
+  return createServer(options, handle)
+    .on('checkExpectation', handle)
+    .on('connection', (socket: Socket) => {
+      // By the tenth of a second: Node.js keeps a list of timers for every duration.
+      const patience = SILENCE_MILLISECONDS + 100 * randomInt(SILENCE_MILLISECONDS / 100)
+      const timer = setTimeout(() => socket.destroy(), patience)
+      silent.set(socket, timer)
+      socket.once('close', () => letStay(socket))
+    })
 
-/** Node reads the rest of a body once its request is answered, however long it is. The end of the connection ends that. */
-const endWithUnreadBody: RequestListener = (req, res) => {
-  if (Number(req.headers['content-length']) <= LARGEST_BODY_BYTES) return
-  res.once('finish', () => {
-    if (!req.complete) req.socket.destroySoon()
-  })
-}
-
-function endSilent(socket: Socket): void {
-  const end = () => {
-    if (socket.bytesRead === 0) socket.destroy()
+  function letStay(socket: Socket): void {
+    clearTimeout(silent.get(socket))
+    silent.delete(socket)
   }
-  // By the tenth of a second: Node.js keeps a list of timers for every duration.
-  const timer = setTimeout(end, SILENCE_MILLISECONDS + 100 * randomInt(SILENCE_MILLISECONDS / 100))
-  socket.once('close', () => clearTimeout(timer))
+}
+
+/** Node.js reads the rest of a body once its request is answered, however long it is. */
+const boundBody: RequestListener = (req, res) => {
+  const isChunked = req.headers['transfer-encoding'] !== undefined
+  const bytes = Number(req.headers['content-length'] ?? 0)
+  if (!isChunked && bytes <= LARGEST_BODY_BYTES) return
+  if (bytes > MAX_DISCARDED_BYTES) res.setHeader('Connection', 'close')
+  // Ahead of Node.js' own listener.
+  res.prependOnceListener('finish', () => {
+    if (!req.complete) discardRest(req)
+  })
 }
 
 function bind(server: Server, { host, port }: { host: string; port: number }): Promise<void> {

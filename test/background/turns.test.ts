@@ -29,6 +29,20 @@ test('a turn is passed on when its task fails', async () => {
   expect(await takeTurn(async () => 'next')).toBe('next')
 })
 
+test('a turn that comes in the moment when its time is over is passed on', async () => {
+  const takeTurn = createTurns(3, busy)
+  const lapse = new AbortController()
+  const { promise: end, resolve: finish } = Promise.withResolvers<void>()
+  const first = takeTurn(() => end)
+  const late = takeTurn(async () => 'late', lapse.signal)
+  const patient = takeTurn(async () => 'patient')
+  finish()
+  lapse.abort()
+  await Promise.allSettled([first, late])
+  expect(await patient).toBe('patient')
+  expect(await takeTurn(async () => 'next')).toBe('next')
+})
+
 test('who waits too long is forgotten, and what runs too long keeps its turn to the end', async () => {
   const takeTurn = createTurns(2, busy)
   const lapse = new AbortController()
