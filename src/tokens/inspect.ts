@@ -4,7 +4,7 @@ import { GROUPS_SCOPE } from '../database/queries/groups.ts'
 import { Refusal } from '../errors.ts'
 import { isId } from '../ids.ts'
 import { normalizeType, parseCompact, type UnverifiedJwt } from '../jwt/compact.ts'
-import { isSignedWith } from '../jwt/signature.ts'
+import { createSignatureCheck } from '../jwt/known-signatures.ts'
 import type { KeyRing, VerificationKey } from '../signing/key-ring.ts'
 import { ACCESS_TOKEN_TYPE, digestSecret, isOpaqueToken } from './access-token.ts'
 import { findMisuse, type Misuse, type Presentation } from './binding.ts'
@@ -52,6 +52,8 @@ export type TokenLocatorOptions = {
  * database says now. What it finds need not be active.
  */
 export function createTokenLocator(options: TokenLocatorOptions) {
+  const isSignedWith = createSignatureCheck()
+
   return async function locateToken(token: string): Promise<LocatedToken> {
     const lookup = await toLookup(token, options.clock.now())
     if ('why' in lookup) return lookup
@@ -84,7 +86,7 @@ export function createTokenLocator(options: TokenLocatorOptions) {
 }
 
 /**
- * Builds the inspection of access tokens. Nothing is remembered between two inspections (promise 1). Used by
+ * Builds the inspection of access tokens. Nothing that can change is remembered between two inspections (promise 1). Used by
  * introspection and by the management API. A token that is bound to somebody is not active for whoever presents it
  * without being them (RFC 9449 §7.2).
  */
