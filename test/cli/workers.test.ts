@@ -101,11 +101,13 @@ test('a signal that a terminal sends to every process does not end a worker befo
 test('a worker that hangs is given no connection that would wait for it', async () => {
   const [hanging, other] = workersOf(server.pid()) as [number, number]
   process.kill(hanging, 'SIGSTOP')
-  try {
+  const all = async () => {
     for (let turn = 0; turn < 8; turn++) close(...(await connectToEach(server.url, [other])))
-  } finally {
-    process.kill(hanging, 'SIGCONT')
+    return 'served'
   }
+  const outcome = await Promise.race([all(), sleep(20_000, 'one waits')])
+  process.kill(hanging, 'SIGCONT')
+  expect(outcome).toBe('served')
 })
 
 test('a worker that is killed under load is replaced, and no token that was answered is lost', async () => {
