@@ -88,6 +88,7 @@ function toSvg(root: Frame): string {
       `<rect x="${10 + index * 150}" y="10" width="14" height="14" fill="${colour}"/><text x="${30 + index * 150}" y="22">${origin}</text>`,
   )
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="ui-monospace, monospace" font-size="11">
+<title>Flame graph of the server's CPU</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${legend.join('\n')}
 ${boxes.join('\n')}
