@@ -17,8 +17,8 @@ const LIMITS = {
   keepAliveTimeout: 65_000,
 }
 /**
- * A connection that brings no request is let go after so long, by chance up to as much later. Thousands that came at one time
- * would all end at one time, and whoever comes then would wait behind them.
+ * A connection that brings no whole headers at first is let go after so long, by chance up to as much later. Thousands that
+ * came at one time would all end at one time, and whoever comes then would wait behind them.
  */
 const SILENCE_MILLISECONDS = 12_000
 /**

@@ -7,36 +7,40 @@ import { expect, test } from '@jest/globals'
 import { listen } from '../../src/http/listener.ts'
 import { sendRaw } from '../support/raw-request.ts'
 
-/** Sends the beginning of a request and then nothing; answers how many seconds the connection lived. */
-async function stall(port: number, beginning: string): Promise<number> {
+/** Sends the beginning of a request and then nothing; answers what was answered, and how many seconds the connection lived. */
+async function stall(port: number, beginning: string): Promise<{ answer: string; seconds: number }> {
   const startedAt = performance.now()
   const socket = connect(port, '127.0.0.1')
-  socket.on('error', () => undefined)
-  socket.resume()
   socket.write(beginning)
-  await once(socket, 'close')
-  return (performance.now() - startedAt) / 1000
+  const answer = await text(socket)
+  return { answer, seconds: (performance.now() - startedAt) / 1000 }
 }
 
-test('a caller that does not finish its request is let go', async () => {
+test('a caller that does not finish its request is let go, and hears why once its headers came', async () => {
   const listener = await listen((req, res) => req.resume().once('end', () => res.end()), {
     host: '127.0.0.1',
     port: 0,
   })
-  const [headers, body] = await Promise.all([
+  const whole = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n'
+  const [headers, body, further] = await Promise.all([
     stall(listener.port, 'POST / HTTP/1.1\r\nHost: h\r\n'),
     stall(listener.port, 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n'),
+    stall(listener.port, `${whole}POST / HTTP/1.1\r\nHost: h\r\n`),
   ])
   await listener.drain()
-  expect(headers).toBeLessThan(40)
-  expect(body).toBeLessThan(40)
+  expect(headers.answer).toBe('')
+  expect(headers.seconds).toBeLessThan(30)
+  expect(body.answer).toMatch(/^HTTP\/1\.1 408 /)
+  expect(further.answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 408 /)
+  for (const { seconds } of [body, further]) expect(seconds).toBeLessThan(40)
 })
 
 test('connections that bring nothing are let go, not all at one time, and those that do stay', async () => {
   const listener = await listen((_req, res) => res.end(), { host: '127.0.0.1', port: 0 })
   const agent = new Agent({ keepAlive: true })
   await once((await once(get({ port: listener.port, agent }), 'response'))[0].resume(), 'close')
-  const lives = await Promise.all(Array.from({ length: 20 }, () => stall(listener.port, '')))
+  const stalled = await Promise.all(Array.from({ length: 20 }, () => stall(listener.port, '')))
+  const lives = stalled.map(({ seconds }) => seconds)
   expect(Math.min(...lives)).toBeGreaterThan(11)
   expect(Math.max(...lives)).toBeLessThan(30)
   expect(Math.max(...lives) - Math.min(...lives)).toBeGreaterThan(3)
