@@ -71,7 +71,13 @@ const EXPLAINING = {
   'auto_explain.log_level': 'notice',
 }
 
-type Node = { 'Node Type': string; 'Relation Name'?: string; Plans?: Node[] }
+type Node = {
+  'Node Type': string
+  'Relation Name'?: string
+  'Index Cond'?: string
+  'Recheck Cond'?: string
+  Plans?: Node[]
+}
 type Plan = { 'Query Text': string; Plan: Node }
 
 function collect(message: string): void {
@@ -101,6 +107,21 @@ test('issued tokens are cut to a page before anything is joined to them', async 
     const cut = limits.flatMap(walk).map((node) => node['Relation Name'] ?? '')
     expect(cut).toContainEqual(expect.stringMatching(/^grant_records_/))
     expect(cut).not.toContain('accounts')
+  }
+})
+
+// With a million accounts the planner went through those of all organizations for a page of one.
+test('a review of service accounts reads the accounts of its organization, and their keys', async () => {
+  for (const call of QUERIES['accounts.listServiceAccounts'] ?? []) {
+    plans = []
+    await inVain(async (trx) => call({ trx, db: connection.db, pool: connection.pool }))
+    const nodes = plans.flatMap(({ Plan }) => walk(Plan))
+    const conditionsOf = (table: string) =>
+      nodes
+        .filter((node) => node['Relation Name'] === table)
+        .map((node) => node['Index Cond'] ?? node['Recheck Cond'] ?? 'none')
+    expect(conditionsOf('accounts')).toEqual([expect.stringContaining('organization_id = ')])
+    for (const condition of conditionsOf('keys')) expect(condition).toContain('account_id = ')
   }
 })
 

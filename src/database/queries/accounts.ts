@@ -67,6 +67,12 @@ export type ReviewFilter = {
   status: 'active' | 'disabled' | undefined
 }
 
+/**
+ * Ends a condition that is asked of one account after the other. Joined, the planner would go through the keys of all
+ * organizations, or all their accounts.
+ */
+const ONE_BY_ONE = sql`offset 0`
+
 /** An organization's service accounts that are not deleted. */
 export function listServiceAccounts(
   db: Kysely<Database>,
@@ -80,14 +86,14 @@ export function listServiceAccounts(
   if (unusedSince !== undefined) {
     query = query.where('a.createdAt', '<', unusedSince).where(
       sql<boolean>`not exists (
-          select from keys k where k.account_id = a.id and k.last_used_at >= ${unusedSince})`,
+          select from keys k where k.account_id = a.id and k.last_used_at >= ${unusedSince} ${ONE_BY_ONE})`,
     )
   }
   if (keyExpires !== undefined) {
     query = query.where(
       sql<boolean>`exists (
         select from keys k where k.account_id = a.id and k.status = 'active'
-          and k.expires_at > ${keyExpires.after} and k.expires_at <= ${keyExpires.until})`,
+          and k.expires_at > ${keyExpires.after} and k.expires_at <= ${keyExpires.until} ${ONE_BY_ONE})`,
     )
   }
   if (withoutOwner) query = query.where('a.ownerContact', 'is', null)
