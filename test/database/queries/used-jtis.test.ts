@@ -16,15 +16,15 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 const pool = () => server.connection.pool
-/** A whole second five minutes from now. */
-const expiry = () => Math.floor(server.clock.now() / 1000) * 1000 + 300_000
+/** Of all assertions here, five minutes from now: the same `jti` with another one is another assertion. */
+const EXPIRY = Math.floor(Date.now() / 1000) * 1000 + 300_000
 const digest = (jti: string) => createHash('sha256').update(jti).digest()
-const use = (owner: string, jti: string, expiresAt = expiry()) => ({ owner, digest: digest(jti), expiresAt })
+const use = (owner: string, jti: string, expiresAt = EXPIRY) => ({ owner, digest: digest(jti), expiresAt })
 const ofAccount = (jti: string, accountId = fixture.accountId): AccountJtiUse => ({
   accountId,
   keyId: fixture.keyId,
   jti,
-  expiresAt: expiry(),
+  expiresAt: EXPIRY,
   ip: '203.0.113.1',
   userAgent: null,
 })
@@ -39,7 +39,7 @@ async function recordsGrant(jti: string): Promise<boolean> {
       accountId: fixture.accountId,
       keyId: fixture.keyId,
       jti,
-      assertionExpiresAt: expiry(),
+      assertionExpiresAt: EXPIRY,
       resourceServerId: fixture.resourceServer.id,
       subject: fixture.accountId,
       scope: 'read',
