@@ -68,8 +68,8 @@ export type ReviewFilter = {
 }
 
 /**
- * Ends a condition that is asked of one account after the other. Joined, the planner would go through the keys of all
- * organizations, or all their accounts.
+ * PostgreSQL makes no join of a subquery that has an `offset`: the condition is asked of one account after the other. As a
+ * join the planner would go through the keys of all organizations, or all their accounts.
  */
 const ONE_BY_ONE = sql`offset 0`
 
