@@ -6,7 +6,7 @@ import { readCatalogue } from '../../src/database/distribution.ts'
 import { preparePartitions } from '../../src/database/partitions.ts'
 import { newId } from '../../src/ids.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { ASKED, everyQuery, NOT_EXPLAINED } from '../support/every-query.ts'
+import { ASKED, everyQuery, NOT_EXPLAINED, type QueryCall } from '../support/every-query.ts'
 import { LARGE_DIRECTORY } from '../support/large-directory.ts'
 
 /**
@@ -88,8 +88,7 @@ function collect(message: string): void {
 describe('no table that grows is read whole by', () => {
   test.each(Object.keys(QUERIES))('%s', async (name) => {
     for (const call of QUERIES[name] ?? []) {
-      plans = []
-      await inVain(async (trx) => call({ trx, db: connection.db, pool: connection.pool }))
+      await explain(call)
       expect(plans.length).toBeGreaterThan(0)
       expect(plans.flatMap(readWhole)).toEqual([])
     }
@@ -101,8 +100,7 @@ test('issued tokens are cut to a page before anything is joined to them', async 
   const calls = QUERIES['issued-tokens.listIssuedTokens'] ?? []
   expect(calls).not.toEqual([])
   for (const call of calls) {
-    plans = []
-    await inVain(async (trx) => call({ trx, db: connection.db, pool: connection.pool }))
+    await explain(call)
     const limits = plans.flatMap(({ Plan }) => walk(Plan)).filter((node) => node['Node Type'] === 'Limit')
     const cut = limits.flatMap(walk).map((node) => node['Relation Name'] ?? '')
     expect(cut).toContainEqual(expect.stringMatching(/^grant_records_/))
@@ -116,8 +114,7 @@ test('a review of service accounts reads the accounts of its organization, and t
   const calls = QUERIES['accounts.listServiceAccounts'] ?? []
   expect(calls).not.toEqual([])
   for (const call of calls) {
-    plans = []
-    await inVain(async (trx) => call({ trx, db: connection.db, pool: connection.pool }))
+    await explain(call)
     const nodes = plans.flatMap(({ Plan }) => walk(Plan))
     const conditionsOf = (table: string) =>
       nodes
@@ -154,11 +151,15 @@ test('a table that is read whole is found, also inside of a function', async () 
   expect(plans.flatMap(readWhole)).toHaveLength(1)
 })
 
-/** In a transaction that comes to nothing, so that every call finds the same rows. */
-async function inVain(work: Parameters<ReturnType<DatabaseConnection['db']['transaction']>['execute']>[0]) {
+/**
+ * Runs a call, so that `plans` holds those of its statements; in a transaction that comes to nothing, so that every call
+ * finds the same rows.
+ */
+async function explain(call: QueryCall): Promise<void> {
+  plans = []
   const done = new Error('done')
   const transaction = connection.db.transaction().execute(async (trx) => {
-    await work(trx)
+    await call({ trx, db: connection.db, pool: connection.pool })
     throw done
   })
   await transaction.catch((error: unknown) => {
